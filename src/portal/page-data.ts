@@ -1,0 +1,77 @@
+/** What the portal's pages are given. The server renders them with it, and the browser takes over with the same data. */
+
+/** Why a form is shown again. Each code is a key `error.<code>` of the catalogue. */
+export type FormError = 'credentials' | 'missing' | 'unavailable' | 'busy' | 'forbidden' | 'expired';
+
+/** Where a person was going. Only ever a target that was found safe. */
+export interface PageTarget {
+  /** The whole URL, canonical. */
+  readonly url: string;
+  /** What a person is told: host, with the port if it is not 443. */
+  readonly site: string;
+}
+
+/** The sign-in form. It posts to `form.action` (`/form/login`, with `rd` and `rm` as the query). */
+export interface LoginPage {
+  readonly page: 'login';
+  /** Where one signs in to, or null when the portal itself was opened. */
+  readonly target: PageTarget | null;
+  /** Set when a target was given that is not safe: the page says that it leads nowhere. */
+  readonly targetRefused: boolean;
+  readonly action: string;
+  /** Seconds for which "remember me" holds; null when it is switched off. */
+  readonly rememberMe: number | null;
+  /** What was typed before, after an error. Never the password. */
+  readonly username: string;
+  readonly error: FormError | null;
+}
+
+/** Signed in: name, what is next, and the way out. `/form/logout` ends the session. */
+export interface SignedInPage {
+  readonly page: 'signed-in';
+  readonly displayName: string;
+  readonly username: string;
+  readonly target: PageTarget | null;
+  readonly error: FormError | null;
+}
+
+/** The target demands a second factor and this installation offers none yet. */
+export interface SecondFactorPage {
+  readonly page: 'second-factor';
+  readonly displayName: string;
+  readonly username: string;
+  readonly target: PageTarget | null;
+}
+
+/** A question with one button (and never a GET that does it): sign out. Posts to `action`. */
+export interface LogoutPage {
+  readonly page: 'logout';
+  readonly action: string;
+  readonly displayName: string;
+}
+
+/** Something went wrong. `code` is a key `problem.<code>` of the catalogue. */
+export interface ProblemPage {
+  readonly page: 'problem';
+  readonly status: number;
+  readonly code: 'not-found' | 'unavailable' | 'bad-request' | 'internal' | 'forbidden';
+  readonly requestId: string;
+}
+
+export type Page = LoginPage | SignedInPage | SecondFactorPage | LogoutPage | ProblemPage;
+
+/** Everything that a page needs; it is embedded in the page for the browser to take over. */
+export interface PageData {
+  readonly page: Page;
+  /** BCP 47, for `<html lang>`. */
+  readonly language: string;
+  readonly direction: 'ltr' | 'rtl';
+  /** Texts by key, the chosen language over English. Placeholders in braces: `{site}`. */
+  readonly texts: Readonly<Record<string, string>>;
+  readonly theme: 'light' | 'dark' | 'auto';
+  /** The path under which the portal is served: `/` or `/segment/`. Every link begins with it. */
+  readonly base: string;
+}
+
+/** `web/dist/server.js` exports `render` of this shape: the whole document, doctype included. No inline script or style. */
+export type RenderPage = (data: PageData) => string;
