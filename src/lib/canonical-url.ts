@@ -1,8 +1,15 @@
+/**
+ * The one reader of a target's URL. Proxies and applications disagree about odd spellings (`;params`, backslashes,
+ * double encoding); a URL that cannot be read safely is invalid, one that can be read in several ways carries every
+ * reading, and whoever decides takes the strictest.
+ */
+import { canonicalAddress } from './ip-network.ts';
+
 /** One URL in the form in which everything decides about it. */
 export interface CanonicalUrl {
   /** Lower case. */
   readonly scheme: string;
-  /** Lower case ASCII, without port. */
+  /** Lower case ASCII, without port; an IPv6 address without its brackets. */
   readonly host: string;
   /** Digits, or empty. */
   readonly port: string;
@@ -15,4 +22,253 @@ export interface CanonicalUrl {
   readonly query: string;
   /** The URL exactly as the proxy gave it. */
   readonly href: string;
+}
+
+/** Why there is no URL. */
+export interface InvalidUrl {
+  /** Names the wrong part and what it holds, without repeating what the client sent. */
+  readonly invalid: string;
+}
+
+const maxReadings = 16;
+const maxSpellings = 48;
+/** Longer paths are fine as long as there is one way to read them. */
+const maxAmbiguousLength = 8192;
+
+interface Authority {
+  readonly host: string;
+  readonly port: string;
+}
+
+const invalid = (reason: string): InvalidUrl => ({ invalid: reason });
+
+function parsePort(text: string): string | null {
+  if (!/^\d{1,5}$/.test(text)) return null;
+  const port = Number(text);
+  return port >= 1 && port <= 65_535 ? String(port) : null;
+}
+
+/** Whether a name reads as an IPv4 address for browsers (WHATWG URL, "ends in a number"): then only `1.2.3.4` will do. */
+const endsInNumber = /(?:^|\.)(?:\d+|0x[\da-f]*)$/;
+const hostName = /^[a-z\d_-]{1,63}(?:\.[a-z\d_-]{1,63})*$/;
+
+function parseAuthority(text: string): Authority | InvalidUrl {
+  const bracket = text.startsWith('[') ? text.indexOf(']') : -1;
+  const colon = text.indexOf(':', bracket + 1);
+  const port = colon === -1 ? '' : parsePort(text.slice(colon + 1));
+  if (port === null)
+    return invalid(
+      text.includes('@') ? 'the host holds userinfo' : 'the port is not a number from 1 to 65535',
+    );
+  const host = (colon === -1 ? text : text.slice(0, colon)).toLowerCase();
+  if (bracket !== -1) {
+    const address = host.slice(1, -1);
+    if (bracket !== host.length - 1 || !address.includes(':') || canonicalAddress(address) !== address) {
+      return invalid('the host is not an IPv6 address in its canonical form');
+    }
+    return { host: address, port };
+  }
+  // Lower-casing folds U+212A to k: the length or the pattern alone would not see it.
+  if (hostName.test(host) && host.length <= 253 && /^[\x21-\x7e]+$/.test(text)) {
+    if (endsInNumber.test(host) && canonicalAddress(host) !== host)
+      return invalid('the host is a malformed IPv4 address');
+    return { host, port };
+  }
+  if (host === '') return invalid('the host is empty');
+  if (host.includes('@')) return invalid('the host holds userinfo');
+  if (host.endsWith('.') || host.startsWith('.') || host.includes('..'))
+    return invalid('the host has an empty label or a trailing dot');
+  return invalid('the host is not a name of ASCII letters, digits, hyphens, underscores and dots');
+}
+
+/** What forbids the URI as a whole: control characters, a space, a fragment. */
+// oxlint-disable-next-line no-control-regex -- control characters are what this is about
+const forbidden = /[\u0000-\u0020#\u007f]/;
+/** Everything that may give a path another reading than its own text, or needs cleaning. Ordinary paths have none. */
+const unplain = /[%;\\\u0080-\uffff]|\/[./]/;
+
+function hexValue(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48;
+  const lower = code | 32;
+  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
+}
+
+/** The byte that an escape at `at` stands for, -1 if there is none. */
+function escapedByte(text: string, at: number): number {
+  if (text.charCodeAt(at) !== 37) return -1;
+  const high = hexValue(text.charCodeAt(at + 1));
+  const low = hexValue(text.charCodeAt(at + 2));
+  return high < 0 || low < 0 || at + 2 >= text.length ? -1 : high * 16 + low;
+}
+
+/** Bytes that spell a character in more bytes than it needs; some decoders take them for `/` or `.`. */
+function isOverlong(lead: number, next: number): boolean {
+  if (next < 0x80 || next > 0xbf) return false;
+  return (
+    lead === 0xc0 ||
+    lead === 0xc1 ||
+    lead >= 0xf8 ||
+    (lead === 0xe0 && next < 0xa0) ||
+    (lead === 0xf0 && next < 0x90)
+  );
+}
+
+function sequenceLength(lead: number): number {
+  if (lead >= 0xc2 && lead <= 0xdf) return 2;
+  if (lead >= 0xe0 && lead <= 0xef) return 3;
+  return lead >= 0xf0 && lead <= 0xf4 ? 4 : 1;
+}
+
+/** One character from escaped bytes, each byte that is no part of valid UTF-8 on its own as U+FFFD. */
+function decodeBytes(bytes: readonly number[]): string | null {
+  let text = '';
+  for (let i = 0; i < bytes.length;) {
+    const lead = bytes[i] ?? 0;
+    if (lead < 0x80) {
+      text += String.fromCharCode(lead);
+      i++;
+      continue;
+    }
+    if (isOverlong(lead, bytes[i + 1] ?? 0)) return null;
+    const length = sequenceLength(lead);
+    let point = lead & (0xff >> (length + 1));
+    let read = 1;
+    while (read < length) {
+      const next = bytes[i + read] ?? 0;
+      if ((next & 0xc0) !== 0x80) break;
+      point = point * 64 + (next & 0x3f);
+      read++;
+    }
+    const valid = length > 1 && read === length && point <= 0x10_ffff && (point < 0xd800 || point > 0xdfff);
+    text += valid ? String.fromCodePoint(point) : '\ufffd';
+    i += valid ? length : 1;
+  }
+  return text;
+}
+
+/** Decodes every escape once. Null: overlong UTF-8, or (when strict) an escape without two hexadecimal digits. */
+function decodeOnce(text: string, strict: boolean): string | null {
+  let at = text.indexOf('%');
+  if (at === -1) return text;
+  let decoded = '';
+  let from = 0;
+  while (at !== -1) {
+    const bytes: number[] = [];
+    let end = at;
+    for (let byte = escapedByte(text, end); byte !== -1; byte = escapedByte(text, end)) {
+      bytes.push(byte);
+      end += 3;
+    }
+    if (end === at) {
+      if (strict) return null;
+      at = text.indexOf('%', at + 1);
+      continue;
+    }
+    const characters = decodeBytes(bytes);
+    if (characters === null) return null;
+    decoded += text.slice(from, at) + characters;
+    from = end;
+    at = text.indexOf('%', end);
+    if (strict && text.charCodeAt(end) === 37) return null;
+  }
+  return decoded + text.slice(from);
+}
+
+/**
+ * Resolves `.`, `..` and empty segments without looking at any file system, never above the root; a trailing slash
+ * stays. The root with one becomes `//`, as authorization rules for Authelia know it. An empty path becomes `.`.
+ */
+function clean(path: string): string {
+  if (path === '') return '.';
+  const segments: string[] = [];
+  for (const segment of path.split('/')) {
+    if (segment === '..') segments.pop();
+    else if (segment !== '' && segment !== '.') segments.push(segment);
+  }
+  const slash = path.length > 1 && path.endsWith('/') ? '/' : '';
+  return `/${segments.join('/')}${slash}`;
+}
+
+// oxlint-disable-next-line no-control-regex -- control characters are what this is about
+const controls = /[\u0000-\u001f\u007f-\u009f]/;
+
+/** Ways in which some proxy or application reads a decoded path further. Each answers its input when it changes nothing. */
+const furtherReadings: readonly ((path: string) => string | null)[] = [
+  clean,
+  (path) => (path.includes(';') ? path.replaceAll(/;[^/]*/g, '') : path),
+  (path) => (path.includes('\\') ? path.replaceAll('\\', '/') : path),
+  (path) => decodeOnce(path, false),
+  (path) => path.split(/[#?]/, 1)[0] ?? path,
+  (path) => path.split(controls, 1)[0] ?? path,
+  (path) => (controls.test(path) ? path.replaceAll(new RegExp(controls, 'g'), '') : path),
+  (path) => path.normalize('NFKC'),
+];
+
+/** Characters of a decoded path on which readers disagree. */
+// oxlint-disable-next-line no-control-regex -- control characters are what this is about
+const ambiguous = /[%;\\#?\u0000-\u001f\u007f-\u009f]/;
+
+function isAmbiguous(path: string): boolean {
+  return ambiguous.test(path) || path.normalize('NFKC') !== path;
+}
+
+/** All that a decoded path may come to when its further readings are combined in any order. */
+function readingsOf(path: string): [string, ...string[]] | InvalidUrl {
+  const plain = clean(path);
+  if (!isAmbiguous(path)) return plain === '//' ? [plain, '/'] : [plain];
+  const spellings = new Set([path]);
+  for (const spelling of spellings) {
+    for (const read of furtherReadings) {
+      const further = read(spelling);
+      if (further === null) return invalid('the path holds overlong UTF-8');
+      spellings.add(further);
+    }
+    if (spellings.size > maxSpellings) return invalid('the path can be read in too many ways');
+    if (spellings.size > 2 && path.length > maxAmbiguousLength)
+      return invalid('the path is ambiguous and too long');
+  }
+  const readings = new Set([plain]);
+  for (const spelling of spellings) {
+    const reading = clean(spelling);
+    // Applications see the root in what access control for Authelia knows as a path of its own.
+    readings.add(reading === '//' ? '/' : reading);
+  }
+  if (readings.size > maxReadings) return invalid('the path can be read in too many ways');
+  return [...readings] as [string, ...string[]];
+}
+
+/**
+ * Reads a target's URL from its three parts as a proxy names them. `uri` is the request target: empty, or a path with
+ * or without query, or a query alone. Strings are UTF-8 already decoded. Schemes other than https and wss are invalid,
+ * and so is everything on which two parsers could disagree about the host.
+ */
+export function parseCanonicalUrl(scheme: string, authority: string, uri: string): CanonicalUrl | InvalidUrl {
+  const lowerScheme = scheme === 'https' ? scheme : scheme.toLowerCase();
+  if (lowerScheme !== 'https' && lowerScheme !== 'wss') return invalid('the scheme is neither https nor wss');
+  const place = parseAuthority(authority);
+  if ('invalid' in place) return place;
+  const first = uri.charCodeAt(0);
+  if (uri !== '' && first !== 47 && first !== 63) return invalid('the URI does not begin with a slash');
+  if (forbidden.test(uri)) return invalid('the URI holds a space, a fragment or a control character');
+  const mark = uri.indexOf('?');
+  const path = mark === -1 ? uri : uri.slice(0, mark);
+  let readings: CanonicalUrl['readings'] | InvalidUrl;
+  if (path === '') readings = ['.', '/'];
+  else if (!unplain.test(path)) readings = [path];
+  else {
+    const decoded = decodeOnce(path, true);
+    if (decoded === null)
+      return invalid('the path holds a percent escape that is malformed or overlong UTF-8');
+    if (decoded.includes('\u0000')) return invalid('the path holds an escaped NUL');
+    readings = readingsOf(decoded);
+    if ('invalid' in readings) return readings;
+  }
+  return {
+    scheme: lowerScheme,
+    host: place.host,
+    port: place.port,
+    readings,
+    query: mark === -1 ? '' : uri.slice(mark + 1),
+    href: `${scheme}://${authority}${uri}`,
+  };
 }

@@ -18,6 +18,8 @@ export interface LoginPage {
   readonly target: PageTarget | null;
   /** Set when a target was given that is not safe: the page says that it leads nowhere. */
   readonly targetRefused: boolean;
+  /** The method that the visitor's first request had (`rm`), to be judged again after the sign-in; null when unknown. */
+  readonly requestMethod: string | null;
   readonly action: string;
   /** Seconds for which "remember me" holds; null when it is switched off. */
   readonly rememberMe: number | null;
@@ -26,7 +28,7 @@ export interface LoginPage {
   readonly error: FormError | null;
 }
 
-/** Signed in: name, what is next, and the way out. `/form/logout` ends the session. */
+/** Signed in: name, what is next, and the way out: it posts to `form/logout`, which ends the session. */
 export interface SignedInPage {
   readonly page: 'signed-in';
   readonly displayName: string;
@@ -35,7 +37,10 @@ export interface SignedInPage {
   readonly error: FormError | null;
 }
 
-/** The target demands a second factor and this installation offers none yet. */
+/**
+ * The target demands a second factor and this installation offers none yet. Two ways out, both posted to `form/logout`:
+ * plain, and with the target's URL as `rd` in the query for signing in there as somebody else.
+ */
 export interface SecondFactorPage {
   readonly page: 'second-factor';
   readonly displayName: string;
@@ -55,7 +60,10 @@ export interface ProblemPage {
   readonly page: 'problem';
   readonly status: number;
   readonly code: 'not-found' | 'unavailable' | 'bad-request' | 'internal' | 'forbidden';
+  /** What the log knows this request by; an empty one is not shown. */
   readonly requestId: string;
+  /** An address that is worth another GET, offered for `unavailable` and `internal`; default: the portal's start page. */
+  readonly retry?: string;
 }
 
 export type Page = LoginPage | SignedInPage | SecondFactorPage | LogoutPage | ProblemPage;
@@ -71,7 +79,13 @@ export interface PageData {
   readonly theme: 'light' | 'dark' | 'auto';
   /** The path under which the portal is served: `/` or `/segment/`. Every link begins with it. */
   readonly base: string;
+  /** The administrator's own logo and icon, as paths below `base` (see `brandingOf` in assets.ts); default: ours. */
+  readonly logo?: string;
+  readonly icon?: string;
 }
 
-/** `web/dist/server.js` exports `render` of this shape: the whole document, doctype included. No inline script or style. */
-export type RenderPage = (data: PageData) => string;
+/**
+ * `web/dist/server.js` exports `render` of this shape: the whole document, doctype included. No inline script or style.
+ * `nonce` is that of the answer's policy: needed only where a policy of the administrator's own does not allow 'self'.
+ */
+export type RenderPage = (data: PageData, nonce?: string) => string;

@@ -9,24 +9,40 @@ export interface UserProfile {
 }
 
 /** The outcome of a password check. A failure never says why: unknown, disabled and wrong look the same. */
-export type PasswordCheck = { readonly status: 'success'; readonly user: UserProfile } | { readonly status: 'failure' };
+export type PasswordCheck =
+  | { readonly status: 'success'; readonly user: UserProfile }
+  | { readonly status: 'failure' };
 
 /**
  * The seam of user backends.
  *
  * `find` answers null for unknown and for disabled people. `checkPassword` costs about the same whether the person
- * exists or not. Both throw `BackendUnavailable` when the backend cannot answer (which is never "wrong password").
- * Names are looked up as typed; the backend decides about letter case and mail addresses.
+ * exists or not. Both throw `BackendUnavailable` when the backend cannot answer (which is never "wrong password"); so
+ * does every call after `close`.
+ * Names are looked up as typed; the backend decides about letter case and mail addresses. Passwords are compared as
+ * typed, never trimmed nor normalised; one that cannot be anybody's (`isPossiblePassword`) fails without being tried.
  */
 export interface UserBackend {
   find(name: string): MaybePromise<UserProfile | null>;
   checkPassword(name: string, password: string): Promise<PasswordCheck>;
   /** Reads its source again; keeps the last good state and throws when the source is bad. */
   reload(): Promise<void>;
+  /** Lets go of everything it holds. May be called twice. */
   close(): Promise<void>;
 }
 
 /** The backend (or the queue in front of its work) cannot answer now: 503, try again. */
 export class BackendUnavailable extends Error {
   override name = 'BackendUnavailable';
+}
+
+/** The longest password that is tried, in bytes of UTF-8: room for 256 characters of any script. */
+export const MAX_PASSWORD_BYTES = 1024;
+
+/**
+ * Whether a text can be somebody's password at all: not empty, at most `MAX_PASSWORD_BYTES`, and well-formed Unicode
+ * (a lone surrogate has no UTF-8 form of its own, so two different texts would become one password).
+ */
+export function isPossiblePassword(password: string): boolean {
+  return password !== '' && password.isWellFormed() && Buffer.byteLength(password) <= MAX_PASSWORD_BYTES;
 }

@@ -1,0 +1,27 @@
+import type { AuthenticationLevel } from '../decision/target.ts';
+import type { Session, Sessions } from '../sessions/sessions.ts';
+import type { UserProfile } from '../users/backend.ts';
+
+/** What the gateway keeps in a session. The level is computed, never stored. */
+export interface GatewayPayload {
+  readonly factors: readonly CompletedFactor[];
+  readonly profile: UserProfile;
+  /** When the profile was last read from the user backend, in milliseconds since 1970. */
+  readonly refreshedAt: number;
+}
+
+export interface CompletedFactor {
+  readonly method: 'password';
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+export type GatewaySession = Session<GatewayPayload>;
+export type GatewaySessions = Sessions<GatewayPayload>;
+
+/** Each kind of proof counts once: something known, something possessed. */
+const KIND = { password: 'knowledge' } as const satisfies Record<CompletedFactor['method'], string>;
+
+export function levelOf(factors: readonly CompletedFactor[]): AuthenticationLevel {
+  return Math.min(new Set(factors.map((factor) => KIND[factor.method])).size, 2) as AuthenticationLevel;
+}

@@ -1,0 +1,159 @@
+import { fileURLToPath } from 'node:url';
+
+import { formatProblem, loadConfiguration, type ConfigurationSource } from '../config/load.ts';
+import type { Configuration } from '../config/schema.ts';
+import { findUnsupported } from '../config/support.ts';
+import { createGateway, type Gateway } from '../gateway.ts';
+import { systemClock } from '../lib/clock.ts';
+import { openLogger, type OpenLogger } from '../lib/logger.ts';
+import { startWatchdog } from '../lib/watchdog.ts';
+import type { CliIo } from './io.ts';
+
+/** Milliseconds without a turn of the event loop after which the process ends itself; a restart costs memory sessions. */
+const WATCHDOG_LIMIT = 10_000;
+
+/**
+ * `sallyport --config FILE`: serves until SIGTERM or SIGINT. SIGHUP reads the configuration, the users file and the
+ * certificate again (a bad one changes nothing) and reopens the log.
+ */
+export async function serve(source: ConfigurationSource, io: CliIo): Promise<void> {
+  const config = readConfiguration(source, io);
+  if (!config) return io.exit(1);
+
+  let logger: OpenLogger;
+  try {
+    logger = openLogger(logOptionsOf(config), { clock: systemClock });
+  } catch (error) {
+    io.err(`sallyport: log.file_path: ${messageOf(error)}\n`);
+    return io.exit(1);
+  }
+  try {
+    await run(config, source, logger, io);
+  } catch (error) {
+    logger.flush();
+    io.err(`sallyport: ${explainStart(error, config)}\n`);
+    io.exit(1);
+  }
+}
+
+async function run(config: Configuration, source: ConfigurationSource, logger: OpenLogger, io: CliIo): Promise<void> {
+  const { unused } = findUnsupported(config);
+  if (unused.length > 0) {
+    logger.warn({ sections: unused.join(', ') }, 'configured, accepted and not used by this release');
+  }
+  const gateway = await createGateway(config, { logger, webDirectory: webDirectory() });
+  await gateway.listen();
+  const { address } = config.server;
+  const tls = config.server.tls.certificate !== undefined;
+  logger.info(
+    {
+      listener: address.socketPath ?? describeListener(gateway),
+      tls,
+      rules: config.access_control.rules.length,
+      portals: config.session.cookies.map((cookie) => cookie.authelia_url ?? cookie.domain).join(' '),
+      trusted_proxies: config.server.trusted_proxies?.join(' ') ?? 'loopback and private networks',
+    },
+    'Sallyport is listening',
+  );
+  if (config.session.cookies.some((cookie) => cookie.authelia_url === undefined)) {
+    logger.warn({}, 'session.domain names no portal: write session.cookies with authelia_url, or let the proxy name it');
+  }
+
+  const watchdog = startWatchdog({ limitMs: WATCHDOG_LIMIT }, { logger });
+  let stopping = false;
+  const stop = (signal: string): void => {
+    if (stopping) return;
+    stopping = true;
+    logger.info({ signal }, 'stopping');
+    gateway
+      .close()
+      .then(() => watchdog.stop())
+      .then(
+        () => {
+          logger.info({}, 'stopped');
+          logger.close();
+          io.exit(0);
+        },
+        (error: unknown) => {
+          logger.error({ error }, 'could not stop cleanly');
+          logger.close();
+          io.exit(1);
+        },
+      );
+  };
+  process.on('SIGTERM', () => stop('SIGTERM'));
+  process.on('SIGINT', () => stop('SIGINT'));
+  process.on('SIGHUP', () => void reload(gateway, source, logger));
+}
+
+async function reload(gateway: Gateway, source: ConfigurationSource, logger: OpenLogger): Promise<void> {
+  logger.reopen();
+  try {
+    const { config, problems } = loadConfiguration(source);
+    for (const problem of problems) {
+      logger[problem.severity === 'error' ? 'error' : 'warn']({ key: problem.key }, formatProblem(problem));
+    }
+    const refused = config ? findUnsupported(config).refused : [];
+    if (!config || refused.length > 0) {
+      logger.error({ refused: refused.join(', ') }, 'the new configuration is not used; the last good one stays');
+      return;
+    }
+    const waiting = await gateway.reload(config);
+    logger.info({ rules: config.access_control.rules.length }, 'reloaded');
+    if (waiting.length > 0) logger.warn({ keys: waiting.join(', ') }, 'these keys changed and wait for a restart');
+  } catch (error) {
+    logger.error({ error }, 'reload failed; the last good configuration stays');
+  }
+}
+
+function readConfiguration(source: ConfigurationSource, io: CliIo): Configuration | null {
+  const { config, problems } = loadConfiguration(source);
+  for (const problem of problems) io.err(`${formatProblem(problem)}\n`);
+  if (!config) {
+    io.err('sallyport: the configuration has errors; nothing was started\n');
+    return null;
+  }
+  const { refused } = findUnsupported(config);
+  for (const key of refused) {
+    io.err(`error: ${key}: this release cannot do this yet, and starting without it would not do what you ask; remove it\n`);
+  }
+  return refused.length === 0 ? config : null;
+}
+
+function logOptionsOf({ log }: Configuration): Parameters<typeof openLogger>[0] {
+  const { level, format, keep_stdout: keepStdout, file_path: filePath } = log;
+  return { level, format, keepStdout, ...(filePath !== undefined && { filePath }) };
+}
+
+/** The portal as it was built: beside the sources in a checkout, beside the bundle when installed. */
+export function webDirectory(): string {
+  const inCheckout = import.meta.url.endsWith('.ts');
+  return fileURLToPath(new URL(inCheckout ? '../../web/dist' : './web', import.meta.url));
+}
+
+function describeListener(gateway: Gateway): string {
+  const address = gateway.server.address();
+  if (address === null || typeof address === 'string') return address ?? '';
+  return address.family === 'IPv6' ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
+}
+
+/** What kept the gateway from starting, and the mend. */
+function explainStart(error: unknown, { server }: Configuration): string {
+  const { code, path } = error as NodeJS.ErrnoException;
+  const { host, port, socketPath } = server.address;
+  const where = socketPath ?? `${host === '' ? '*' : host}:${port}`;
+  const file = path !== undefined && path !== socketPath;
+  if (code === 'EADDRINUSE') return `server.address: ${where} is in use by another process; stop it or choose another port`;
+  if (code === 'EACCES' && !file) return `server.address: no permission to listen on ${where}; take a port above 1023`;
+  if (code === 'EADDRNOTAVAIL') return `server.address: this machine has no address ${host}`;
+  if (code === 'ENOENT' && file) return `the file ${path} does not exist`;
+  if (code === 'EACCES' && file) return `no permission to read ${path}; it must be readable by the user that runs Sallyport`;
+  if (code?.startsWith('ERR_OSSL') || code?.startsWith('ERR_SSL')) {
+    return `server.tls: the certificate or its key cannot be used (${messageOf(error)})`;
+  }
+  return messageOf(error);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,7 @@
+/** An absolute URL cut at its marks, nothing decoded or judged: scheme, authority, and the rest as it stands. */
+export function splitUrl(text: string): { scheme: string; authority: string; uri: string } | null {
+  const match = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#\\]*)(.*)$/s.exec(text);
+  if (!match) return null;
+  const [, scheme = '', authority = '', uri = ''] = match;
+  return { scheme, authority, uri };
+}

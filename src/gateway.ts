@@ -1,0 +1,296 @@
+import { readFileSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { isDeepStrictEqual } from 'node:util';
+
+import { askAuthorization, askProxyAuthorization, createBasicScheme } from './authn/basic.ts';
+import type { GatewayPayload, GatewaySessions } from './authn/gateway-session.ts';
+import type { Challenge, Scheme } from './authn/scheme.ts';
+import { createSessionFinder, createSessionScheme } from './authn/session-cookie.ts';
+import type { Configuration } from './config/schema.ts';
+import { compilePolicy } from './decision/policy.ts';
+import { createEvents, type Events } from './events.ts';
+import { type Authorize, createAuthorize } from './forward-auth/authorize.ts';
+import type { AuthnStrategyConfig } from './forward-auth/config.ts';
+import type { Endpoint } from './forward-auth/endpoints.ts';
+import type { Dialect } from './forward-auth/respond.ts';
+import { createHealthRoutes } from './http/health.ts';
+import type { Mount } from './http/route.ts';
+import { createHttpServer, type HttpContent, type HttpServer, type ListenAddress } from './http/server.ts';
+import { createTrustedProxies } from './http/trusted-proxies.ts';
+import { type Clock, systemClock } from './lib/clock.ts';
+import { parseHttpsTarget } from './lib/https-target.ts';
+import type { Logger } from './lib/logger.ts';
+import { type Random, systemRandom } from './lib/random.ts';
+import { createActions } from './portal/actions.ts';
+import { createApiRoutes } from './portal/api.ts';
+import { brandingOf, loadAssets } from './portal/assets.ts';
+import { openCatalogue } from './portal/catalogue.ts';
+import { createPages } from './portal/pages.ts';
+import { loadRenderer } from './portal/renderer.ts';
+import { createStaticRoutes } from './portal/static.ts';
+import { createCookieDomains, type CookieDomains } from './sessions/cookie-domains.ts';
+import { sessionStores } from './sessions/registry.ts';
+import { createSealer } from './sessions/seal.ts';
+import { openSessions } from './sessions/sessions.ts';
+import type { UserBackend } from './users/backend.ts';
+import { openHashQueue } from './users/hash-queue.ts';
+import { userBackends } from './users/registry.ts';
+import { systemTimers } from './users/timers.ts';
+
+/**
+ * The wiring of the core. What answers requests is built from one configuration and never changes; a reload builds the next
+ * one beside it, keeps the drivers whose section is the same, and swaps.
+ */
+export interface Gateway {
+  readonly server: Server;
+  /** The decision itself, for engines in this process. */
+  readonly authorize: Authorize;
+  listen(): Promise<void>;
+  /**
+   * Takes a new configuration, reads the users file and the certificate again. Throws, and changes nothing, when it cannot.
+   * Answers the keys whose change waits for a restart.
+   */
+  reload(config: Configuration): Promise<readonly string[]>;
+  /** Answers what is under way, closes the listener and the drivers. Within `deadline` milliseconds. */
+  close(deadline?: number): Promise<void>;
+}
+
+export interface GatewayDeps {
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** The folder with the portal as it was built. */
+  readonly webDirectory: string;
+  /** Engines beside the portal. They get the decision of the running gateway. */
+  readonly mounts?: (authorize: Authorize) => readonly Mount[];
+}
+
+/** Milliseconds. Less than the ten seconds that service managers usually grant. */
+const CLOSE_DEADLINE = 8000;
+/** Keys that only a start can apply. */
+const FIXED = ['server.address', 'server.buffers', 'server.timeouts', 'server.tls.client_certificates', 'log'] as const;
+
+/** Everything that a reload exchanges. */
+interface Core {
+  readonly config: Configuration;
+  readonly content: HttpContent;
+  readonly users: UserBackend;
+  readonly cookieDomains: CookieDomains;
+}
+
+export async function createGateway(config: Configuration, deps: GatewayDeps): Promise<Gateway> {
+  const { logger, clock = systemClock, random = systemRandom } = deps;
+  const events = createEvents(logger, { now: () => clock.now() });
+  const hashQueue = openHashQueue({}, { timers: systemTimers });
+  const render = await loadRenderer(`${deps.webDirectory}/server.js`);
+  let draining = false;
+  let core: Core;
+
+  const realm = 'gateway';
+  const secret = config.session.secret ?? random.bytes(32).toString('base64url');
+  const sessions: GatewaySessions = openSessions<GatewayPayload>({
+    store: sessionStores.memory({}, { clock }),
+    sealer: createSealer(realm, [secret], { random }),
+    clock,
+    random,
+    lifetimesOf: (domain) => core.cookieDomains.get(domain)?.lifetimes ?? null,
+    onEnd: (ended) => events.sessionEnded(ended),
+    onBrokenRecord: (key) => events.sessionBroken(key),
+  });
+
+  const openUsers = async (next: Configuration): Promise<UserBackend> => {
+    const { file } = next.authentication_backend;
+    if (!file) throw new Error('authentication_backend.file is not set, and this release has no other backend');
+    return userBackends.file(file, { random, timers: systemTimers, logger, hashQueue });
+  };
+
+  const authorize: Authorize = (head) => core.content.authorize(head) as ReturnType<Authorize>;
+
+  const buildCore = (next: Configuration, users: UserBackend): Core => {
+    const policy = compilePolicy(next.access_control, next.definitions.network);
+    const cookieDomains = cookieDomainsOf(next);
+    const trustedProxies = createTrustedProxies(next.server.trusted_proxies);
+    const finder = createSessionFinder({
+      sessions,
+      users,
+      clock,
+      refreshInterval: refreshIntervalOf(next),
+      onRefreshFailure: (error) => events.profileNotRefreshed(error),
+    });
+    const onAttempt: Events['passwordChecked'] = (attempt) => events.passwordChecked(attempt);
+    const sessionScheme = createSessionScheme({ finder, sessions });
+    const schemeOf = (strategy: AuthnStrategyConfig): Scheme[] => {
+      const header = BASIC_STRATEGIES[strategy.name];
+      if (!header) return [sessionScheme];
+      if (strategy.name !== 'HeaderLegacy' && !strategy.schemes.some((scheme) => scheme === 'basic')) return [];
+      const options = { ...header, cacheLifespan: strategy.scheme_basic_cache_lifespan };
+      return [createBasicScheme(options, { users, clock, random, onAttempt })];
+    };
+    const endpoints = Object.entries(next.server.endpoints.authz).map(
+      ([name, { implementation, authn_strategies }]): Endpoint => ({
+        name,
+        dialect: DIALECTS[implementation],
+        schemes: authn_strategies.flatMap(schemeOf),
+        usesSessions: authn_strategies.some((strategy) => strategy.name === 'CookieSession'),
+      }),
+    );
+
+    const actions = createActions({ cookieDomains, policy, users, sessions, finder, clock, onAttempt });
+    const assetPath = next.server.asset_path;
+    const override = assetPath === undefined ? {} : { override: `${assetPath}/locales` };
+    const catalogue = openCatalogue({ builtin: `${deps.webDirectory}/locales`, ...override });
+    const assets = loadAssets(`${deps.webDirectory}/assets`, assetPath);
+    const pages = createPages({
+      actions,
+      render,
+      catalogue,
+      random,
+      theme: themeOf(next.theme),
+      branding: brandingOf(assets),
+      base: baseOf(next) === '' ? '/' : `${baseOf(next)}/`,
+      cspTemplate: next.server.headers.csp_template ?? null,
+    });
+    const health = createHealthRoutes([{ name: 'sessions', check: () => sessions.ping() }], {
+      isDraining: () => draining,
+      isTrusted: (ip) => trustedProxies.isTrusted(ip),
+    });
+
+    const content: HttpContent = {
+      trustedProxies,
+      authorize: createAuthorize({
+        endpoints,
+        policy,
+        cookieDomains,
+        trustedProxies,
+        onOutcome(head, outcome, target, error) {
+          if (outcome.kind === 'allow' && error === undefined) return;
+          const reason = outcome.kind === 'bad-request' ? { reason: outcome.reason } : {};
+          events.accessDecided({ outcome: outcome.kind, target, peer: head.peer, error, ...reason });
+        },
+      }),
+      routes: [...health, ...createApiRoutes(actions), ...pages.routes, ...createStaticRoutes(assets, catalogue)],
+      mounts: deps.mounts?.(authorize) ?? [],
+      problem: pages.problem,
+    };
+    return { config: next, content, users, cookieDomains };
+  };
+
+  const users = await openUsers(config);
+  core = buildCore(config, users);
+  const { server: serverConfig } = config;
+  const http: HttpServer = await createHttpServer(
+    {
+      tls: certificateOf(config),
+      requireClientCertificate: serverConfig.tls.client_certificates.length > 0,
+      basePath: baseOf(config),
+      maxHeaderSize: serverConfig.buffers.read,
+      idleTimeout: serverConfig.timeouts.idle,
+    },
+    core.content,
+    { logger, random },
+  );
+
+  const tending = setInterval(() => {
+    sessions.tend().catch((error: unknown) => logger.warn({ error }, 'session activity could not be written'));
+  }, 1000);
+  tending.unref();
+
+  return {
+    server: http.server,
+    authorize,
+
+    async listen() {
+      await http.listen(listenAddressOf(serverConfig.address));
+    },
+
+    async reload(next) {
+      const certificate = certificateOf(next);
+      const sameUsers = isDeepStrictEqual(next.authentication_backend, core.config.authentication_backend);
+      const nextUsers = sameUsers ? core.users : await openUsers(next);
+      if (sameUsers) await nextUsers.reload();
+      const before = core;
+      const built = buildCore(next, nextUsers);
+      await http.use(built.content);
+      core = built;
+      if (certificate) http.setCertificate(certificate);
+      if (!sameUsers) await before.users.close();
+      return FIXED.filter((key) => !isDeepStrictEqual(valueAt(next, key), valueAt(before.config, key)));
+    },
+
+    async close(deadline = CLOSE_DEADLINE) {
+      draining = true;
+      clearInterval(tending);
+      await http.close(deadline);
+      await sessions.tend();
+      await sessions.close();
+      await core.users.close();
+    },
+  };
+}
+
+const DIALECTS = {
+  ForwardAuth: 'forward-auth',
+  AuthRequest: 'auth-request',
+  ExtAuthz: 'ext-authz',
+  Legacy: 'legacy',
+} as const satisfies Record<string, Dialect>;
+
+/** Where each strategy reads Basic credentials, and how it asks for them. `CookieSession` is none of them. */
+const BASIC_STRATEGIES: Partial<
+  Record<
+    AuthnStrategyConfig['name'],
+    { readonly header: 'authorization' | 'proxy-authorization' | 'legacy'; readonly challenge: Challenge }
+  >
+> = {
+  HeaderAuthorization: { header: 'authorization', challenge: askAuthorization },
+  HeaderProxyAuthorization: { header: 'proxy-authorization', challenge: askProxyAuthorization },
+  HeaderAuthRequestProxyAuthorization: { header: 'proxy-authorization', challenge: askAuthorization },
+  HeaderLegacy: { header: 'legacy', challenge: askAuthorization },
+};
+
+function cookieDomainsOf(config: Configuration): CookieDomains {
+  return createCookieDomains(
+    config.session.cookies.map((cookie) => ({
+      domain: cookie.domain,
+      cookieName: cookie.name,
+      sameSite: cookie.same_site,
+      lifetimes: {
+        expiration: cookie.expiration,
+        inactivity: cookie.inactivity,
+        rememberMe: cookie.remember_me,
+      },
+      portalUrl: cookie.authelia_url === undefined ? null : (parseHttpsTarget(cookie.authelia_url)?.href ?? null),
+      defaultRedirectionUrl: cookie.default_redirection_url ?? null,
+    })),
+  );
+}
+
+function refreshIntervalOf(config: Configuration): number | null {
+  const { refresh_interval: interval } = config.authentication_backend;
+  return interval === 'always' ? 0 : interval === 'disable' ? null : interval;
+}
+
+function themeOf(theme: string): 'light' | 'dark' | 'auto' {
+  return theme === 'light' || theme === 'auto' ? theme : 'dark';
+}
+
+/** Empty, or `/segment`. */
+function baseOf(config: Configuration): string {
+  return config.server.address.path.replace(/\/$/, '');
+}
+
+function certificateOf({ server: { tls } }: Configuration): { cert: Buffer; key: Buffer; ca?: Buffer[] } | null {
+  if (tls.certificate === undefined || tls.key === undefined) return null;
+  const ca = tls.client_certificates.map((path) => readFileSync(path));
+  return { cert: readFileSync(tls.certificate), key: readFileSync(tls.key), ...(ca.length > 0 && { ca }) };
+}
+
+function listenAddressOf(address: Configuration['server']['address']): ListenAddress {
+  if (address.socketPath !== undefined) return { path: address.socketPath };
+  if (address.scheme === 'fd') return { fd: Number(address.host) };
+  return { port: address.port, ...(address.host !== '' && { host: address.host }) };
+}
+
+function valueAt(config: Configuration, key: string): unknown {
+  return key.split('.').reduce<unknown>((value, part) => (value as Record<string, unknown>)[part], config);
+}

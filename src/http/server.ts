@@ -1,0 +1,208 @@
+import { createServer as createPlainServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { SecureContextOptions, Server as TlsServer } from 'node:tls';
+
+import type { Logger } from '../lib/logger.ts';
+import type { MaybePromise } from '../lib/maybe-promise.ts';
+import type { Random } from '../lib/random.ts';
+import { createApp } from './app.ts';
+import { readHead, type RequestHead } from './request-head.ts';
+import type { Mount, Reply, Route, RouteRequest } from './route.ts';
+import type { TrustedProxies } from './trusted-proxies.ts';
+
+/**
+ * The HTTP server: the authorization endpoints go to `authorize` before any web framework sees them, hosts with a mount to
+ * that, and everything else to the routes.
+ */
+export interface HttpServer {
+  readonly server: Server;
+  /** Replaces what requests are answered with; requests under way finish with what they began with. */
+  use(content: HttpContent): Promise<void>;
+  /** Changes the certificate for new connections. */
+  setCertificate(certificate: SecureContextOptions): void;
+  listen(address: ListenAddress): Promise<void>;
+  /** Stops accepting, answers what is under way with `Connection: close`, and cuts what is left after `deadline` ms. */
+  close(deadline: number): Promise<void>;
+}
+
+/** Everything that a reload exchanges. */
+export interface HttpContent {
+  readonly authorize: HotPath;
+  readonly routes: readonly Route[];
+  readonly mounts: readonly Mount[];
+  readonly trustedProxies: TrustedProxies;
+  /** A page that says what went wrong, for browsers. */
+  readonly problem: (request: RouteRequest, status: number) => Reply;
+}
+
+export type HotPath = (head: RequestHead) => MaybePromise<{
+  readonly status: number;
+  readonly headers: readonly string[];
+  readonly body: string;
+}>;
+
+export interface HttpOptions {
+  readonly tls: SecureContextOptions | null;
+  /** Whether clients of the listener must show a certificate of `tls.ca`. */
+  readonly requireClientCertificate: boolean;
+  /** Empty, or `/segment`: served below it as well as at the root. */
+  readonly basePath: string;
+  /** Bytes of request headers; at least 32 KiB are always taken. */
+  readonly maxHeaderSize: number;
+  /** Milliseconds; idle connections are kept at least as long as the usual proxies keep theirs. */
+  readonly idleTimeout: number;
+}
+
+export type ListenAddress =
+  | { readonly host?: string; readonly port: number }
+  | { readonly path: string }
+  | { readonly fd: number };
+
+const MIN_HEADER_SIZE = 32 * 1024;
+/** Milliseconds. A proxy must be the first to close an idle connection, or it loses a request now and then. */
+const MIN_IDLE = 120_000;
+const AUTHORIZATION = /^\/api\/(?:authz\/|verify(?:[/?]|$))/;
+
+export async function createHttpServer(
+  options: HttpOptions,
+  content: HttpContent,
+  deps: { readonly logger: Logger; readonly random: Random },
+): Promise<HttpServer> {
+  const { logger } = deps;
+  const { basePath } = options;
+  let draining = false;
+
+  const prepare = async (next: HttpContent) => ({
+    content: next,
+    mounts: new Map(next.mounts.map((mount) => [mount.host, mount])),
+    app: await createApp(next, { ...deps, isDraining: () => draining }),
+  });
+  let current = await prepare(content);
+
+  const limits = {
+    maxHeaderSize: Math.max(options.maxHeaderSize, MIN_HEADER_SIZE),
+    headersTimeout: 10_000,
+    requestTimeout: 15_000,
+    keepAliveTimeout: Math.max(options.idleTimeout, MIN_IDLE),
+    shouldUpgradeCallback: (request: IncomingMessage) => mountOf(request)?.upgrade !== undefined,
+  };
+
+  const mountOf = (request: IncomingMessage): Mount | undefined => {
+    if (current.mounts.size === 0) return undefined;
+    return current.mounts.get((request.headers.host ?? '').replace(/:\d+$/, '').toLowerCase());
+  };
+
+  const withoutBase = (url: string): string => {
+    if (basePath === '' || !url.startsWith(basePath)) return url;
+    const rest = url.slice(basePath.length);
+    return rest === '' ? '/' : rest.startsWith('/') ? rest : rest.startsWith('?') ? `/${rest}` : url;
+  };
+
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    response.on('error', () => response.destroy());
+    const mount = mountOf(request);
+    if (mount) return mount.handle(request, response);
+    const target = withoutBase(request.url ?? '/');
+    if (AUTHORIZATION.test(target)) return answer(request, response, target);
+    request.url = target;
+    current.app(request, response);
+  };
+
+  const answer = (request: IncomingMessage, response: ServerResponse, target: string): void => {
+    // Nothing of a body is wanted, but an unread one would hold the connection up.
+    request.resume();
+    try {
+      const result = current.content.authorize(readHead(request, target));
+      if (result instanceof Promise) result.then((settled) => send(request, response, settled)).catch(fail(response));
+      else send(request, response, result);
+    } catch (error) {
+      fail(response)(error);
+    }
+  };
+
+  const send = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    { status, headers, body }: Awaited<ReturnType<HotPath>>,
+  ): void => {
+    const list = draining ? [...headers, 'Connection', 'close'] : (headers as string[]);
+    response.writeHead(status, list);
+    if (body === '' || request.method === 'HEAD') response.end();
+    else response.end(body);
+  };
+
+  const fail = (response: ServerResponse) => (error: unknown): void => {
+    logger.error({ error }, 'an authorization request could not be answered');
+    if (!response.headersSent) response.writeHead(500, ['Cache-Control', 'no-store', 'Content-Length', '0']);
+    response.end();
+  };
+
+  const { tls } = options;
+  const server: Server = tls
+    ? createTlsServer(
+        {
+          ...tls,
+          minVersion: 'TLSv1.2',
+          requestCert: options.requireClientCertificate,
+          rejectUnauthorized: options.requireClientCertificate,
+          ...limits,
+        },
+        handle,
+      )
+    : createPlainServer(limits, handle);
+
+  server.on('clientError', refuse);
+  server.on('tlsClientError', (_error, socket: Socket) => socket.destroy());
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy());
+    const mount = mountOf(request);
+    if (mount?.upgrade) mount.upgrade(request, socket, head);
+    else socket.destroy();
+  });
+
+  return {
+    server,
+    async use(next) {
+      current = await prepare(next);
+    },
+    setCertificate(certificate) {
+      if (tls) (server as unknown as TlsServer).setSecureContext({ ...certificate, minVersion: 'TLSv1.2' });
+    },
+    listen: (address) =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(address, () => {
+          server.off('error', reject);
+          server.on('error', (error) => logger.error({ error }, 'the listener failed'));
+          resolve();
+        });
+      }),
+    close: (deadline) =>
+      new Promise((resolve) => {
+        draining = true;
+        const cut = setTimeout(() => server.closeAllConnections(), deadline);
+        server.close(() => {
+          clearTimeout(cut);
+          resolve();
+        });
+        server.closeIdleConnections();
+      }),
+  };
+}
+
+const REFUSALS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};
+
+/** What is no HTTP request, or too much of one. */
+function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = REFUSALS[error.code ?? ''] ?? '400 Bad Request';
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nCache-Control: no-store\r\nContent-Length: 0\r\n\r\n`);
+}

@@ -1,0 +1,163 @@
+/**
+ * IP addresses and networks in text, parsed strictly: dotted quads of four decimal numbers without leading zeros, IPv6
+ * as RFC 4291 writes it, no zone. An IPv4-mapped IPv6 address (`::ffff:10.0.0.1`) is the IPv4 address, everywhere.
+ */
+import { isIPv6 } from 'node:net';
+
+/** An address or a network's base as 32-bit words: one for IPv4, four for IPv6. */
+type Words = readonly number[];
+
+/** A block of addresses. Host bits of the text are cleared. */
+export interface Network {
+  readonly family: 4 | 6;
+  readonly words: Words;
+  /** Prefix length in bits: up to 32 or up to 128. */
+  readonly bits: number;
+}
+
+function parseIpv4(text: string): number | null {
+  if (text.length > 15) return null;
+  let value = 0;
+  let part = -1;
+  let dots = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 46) {
+      if (part < 0 || ++dots > 3) return null;
+      value = value * 256 + part;
+      part = -1;
+      continue;
+    }
+    if (code < 48 || code > 57 || part === 0) return null;
+    part = part < 0 ? code - 48 : part * 10 + code - 48;
+    if (part > 255) return null;
+  }
+  return dots === 3 && part >= 0 ? value * 256 + part : null;
+}
+
+function groupsOf(text: string): number[] {
+  return text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16));
+}
+
+function parseIpv6(text: string): number[] | null {
+  if (!isIPv6(text) || text.includes('%')) return null;
+  let rest = text;
+  const dot = rest.indexOf('.');
+  if (dot !== -1) {
+    const start = rest.lastIndexOf(':') + 1;
+    const tail = parseIpv4(rest.slice(start));
+    if (tail === null) return null;
+    rest = `${rest.slice(0, start)}${(tail >>> 16).toString(16)}:${(tail & 0xffff).toString(16)}`;
+  }
+  const gap = rest.indexOf('::');
+  const head = groupsOf(gap === -1 ? rest : rest.slice(0, gap));
+  const tail = gap === -1 ? [] : groupsOf(rest.slice(gap + 2));
+  const groups = [...head, ...Array.from({ length: 8 - head.length - tail.length }, () => 0), ...tail];
+  const words: number[] = [];
+  for (let i = 0; i < 8; i += 2) words.push(((groups[i] ?? 0) * 0x10000 + (groups[i + 1] ?? 0)) >>> 0);
+  return words;
+}
+
+function isMapped(words: Words): boolean {
+  return words.length === 4 && words[0] === 0 && words[1] === 0 && words[2] === 0xffff;
+}
+
+/** The words of an address, null when the text is none. */
+function parseAddress(text: string): Words | null {
+  const ipv4 = parseIpv4(text);
+  if (ipv4 !== null) return [ipv4];
+  const words = parseIpv6(text);
+  return words !== null && isMapped(words) ? words.slice(3) : words;
+}
+
+function maskOf(bits: number, word: number): number {
+  const left = bits - word * 32;
+  if (left >= 32) return 0xffffffff;
+  return left <= 0 ? 0 : (0xffffffff << (32 - left)) >>> 0;
+}
+
+/**
+ * Parses `address` or `address/bits`; a single address is a network of its own. A block of IPv4-mapped addresses
+ * (`::ffff:10.9.0.0/112`) is the IPv4 block; any other IPv6 block, `::/0` included, holds no IPv4 address.
+ * Throws an Error that says what is wrong with the text.
+ */
+export function parseNetwork(text: string): Network {
+  const slash = text.indexOf('/');
+  const address = slash === -1 ? text : text.slice(0, slash);
+  const ipv4 = parseIpv4(address);
+  const words = ipv4 === null ? parseIpv6(address) : [ipv4];
+  if (words === null) {
+    throw new Error(`'${text}' is not an IP address or a network such as 10.0.0.0/8 or 2001:db8::/32`);
+  }
+  const width = words.length * 32;
+  const suffix = slash === -1 ? String(width) : text.slice(slash + 1);
+  const bits = /^(?:0|[1-9]\d{0,2})$/.test(suffix) ? Number(suffix) : -1;
+  if (bits < 0 || bits > width) {
+    throw new Error(`'${text}' has the prefix length '${suffix}', a number from 0 to ${width} is needed`);
+  }
+  const base = words.map((word, i) => (word & maskOf(bits, i)) >>> 0);
+  if (isMapped(base) && bits >= 96) return { family: 4, words: base.slice(3), bits: bits - 96 };
+  return { family: base.length === 1 ? 4 : 6, words: base, bits };
+}
+
+/**
+ * A test for "is this address in one of these networks". Compiled once; a text that is no address is in none.
+ * Throws when one of the networks is malformed.
+ */
+export function compileNetworks(texts: readonly string[]): (ip: string) => boolean {
+  const networks = texts.map(parseNetwork);
+  const v4 = networks
+    .filter((network) => network.family === 4)
+    .map(({ words, bits }) => ({ base: words[0] ?? 0, mask: maskOf(bits, 0) }));
+  const v6 = networks
+    .filter((network) => network.family === 6)
+    .map(({ words, bits }) => words.map((base, i) => ({ base, mask: maskOf(bits, i) })));
+  return (ip) => {
+    const address = parseAddress(ip);
+    if (address === null) return false;
+    if (address.length === 1) {
+      const value = address[0] ?? 0;
+      return v4.some(({ base, mask }) => (value & mask) >>> 0 === base);
+    }
+    return v6.some((words) => words.every(({ base, mask }, i) => ((address[i] ?? 0) & mask) >>> 0 === base));
+  };
+}
+
+function formatIpv4(value: number): string {
+  return `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}`;
+}
+
+function formatGroups(groups: readonly number[]): string {
+  return groups.map((group) => group.toString(16)).join(':');
+}
+
+/** Where the longest run of two or more zero groups lies; RFC 5952 section 4.2 shortens that one, the first of equals. */
+function longestZeroRun(groups: readonly number[]): { start: number; length: number } {
+  let best = { start: -1, length: 1 };
+  let start = -1;
+  groups.forEach((group, i) => {
+    if (group !== 0) start = -1;
+    else {
+      if (start === -1) start = i;
+      if (i - start + 1 > best.length) best = { start, length: i - start + 1 };
+    }
+  });
+  return best;
+}
+
+/**
+ * The one text of an address: dotted quad, or IPv6 as RFC 5952 writes it; IPv4-mapped addresses become IPv4. Null when
+ * the text is no address (zones such as `fe80::1%eth0` are refused).
+ */
+export function canonicalAddress(text: string): string | null {
+  const ipv4 = parseIpv4(text);
+  if (ipv4 !== null) return text;
+  const words = parseAddress(text);
+  if (words === null) return null;
+  if (words.length === 1) return formatIpv4(words[0] ?? 0);
+  const groups = words.flatMap((word) => [word >>> 16, word & 0xffff]);
+  const { start, length } = longestZeroRun(groups);
+  return start === -1
+    ? formatGroups(groups)
+    : `${formatGroups(groups.slice(0, start))}::${formatGroups(groups.slice(start + length))}`;
+}

@@ -1,0 +1,50 @@
+import type { GatewaySession, GatewaySessions } from '../authn/gateway-session.ts';
+import type { SessionFinder } from '../authn/session-cookie.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { CookieDomain } from '../sessions/cookie-domains.ts';
+import type { UserBackend } from '../users/backend.ts';
+
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+  readonly remember: boolean;
+}
+
+export interface FirstFactorRequest extends Credentials {
+  readonly cookieDomain: CookieDomain;
+  readonly cookieHeader: string | undefined;
+  readonly ip: string;
+}
+
+export interface FirstFactorDeps {
+  readonly users: UserBackend;
+  readonly sessions: GatewaySessions;
+  readonly finder: SessionFinder;
+  readonly clock: Clock;
+  readonly onAttempt: (attempt: { readonly username: string; readonly ip: string; readonly success: boolean }) => void;
+}
+
+/**
+ * Signs a person in with a password: a new session under a new token; the one that the browser had is ended. Null when the
+ * credentials do not hold, whatever the reason. Throws when the user backend or the session store cannot answer.
+ */
+export async function completeFirstFactor(
+  request: FirstFactorRequest,
+  deps: FirstFactorDeps,
+): Promise<{ readonly token: string; readonly session: GatewaySession } | null> {
+  const { users, sessions, finder, clock } = deps;
+  const { username, password, cookieDomain, ip } = request;
+  const result = await users.checkPassword(username, password);
+  deps.onAttempt({ username, ip, success: result.status === 'success' });
+  if (result.status === 'failure') return null;
+  const now = clock.now();
+  const before = await finder.find(request.cookieHeader, cookieDomain);
+  const started = await sessions.begin({
+    userId: result.user.username,
+    cookieDomain: cookieDomain.domain,
+    remembered: request.remember && cookieDomain.lifetimes.rememberMe >= 0,
+    payload: { factors: [{ method: 'password', at: now }], profile: result.user, refreshedAt: now },
+  });
+  if (before) await sessions.end(before, 'replaced');
+  return started;
+}

@@ -1,0 +1,131 @@
+import { findCookie } from '../http/cookies.ts';
+import { GatewayError } from '../http/errors.ts';
+import type { RouteRequest } from '../http/route.ts';
+import { type GatewaySession, type GatewaySessions, levelOf } from '../authn/gateway-session.ts';
+import type { SessionFinder } from '../authn/session-cookie.ts';
+import { requiredLevel } from '../decision/decide.ts';
+import type { Policy } from '../decision/policy.ts';
+import { anonymous } from '../decision/target.ts';
+import type { Clock } from '../lib/clock.ts';
+import { completeFirstFactor } from '../login/first-factor.ts';
+import { nextStep, type NextStep } from '../login/next-step.ts';
+import { parseRedirectTarget, type RedirectTarget } from '../login/redirect-target.ts';
+import type { CookieDomain, CookieDomains } from '../sessions/cookie-domains.ts';
+import { deletedSessionCookie, sessionCookie } from '../sessions/session-cookie.ts';
+import type { UserBackend } from '../users/backend.ts';
+
+/** What people do at the portal, written once: the JSON door and the HTML door both lead here. */
+export interface Actions {
+  /** The cookie domain of the portal that was reached, or an error that says what is wrong with the way here. */
+  cookieDomainOf(request: RouteRequest): CookieDomain;
+  /** The session of the visitor at this portal; null for strangers and on hosts that belong to no cookie domain. */
+  sessionOf(request: RouteRequest): Promise<GatewaySession | null>;
+  /** The safe target that was named, for this method (`rm`). */
+  targetOf(request: RouteRequest, text: unknown, method?: unknown): RedirectTarget | null;
+  /** What a person must do next for a target, and where that is. */
+  next(session: GatewaySession | null, domain: CookieDomain, target: RedirectTarget | null): Step;
+  /** Null when the credentials do not hold. */
+  signIn(request: RouteRequest, form: SignInForm): Promise<{ readonly step: Step; readonly cookies: readonly string[] } | null>;
+  /** The cookies to send. Ends the session for good: it holds for the very next request. */
+  signOut(request: RouteRequest): Promise<readonly string[]>;
+}
+
+export interface Step {
+  readonly next: NextStep;
+  /** Where to go, for the steps `target` and `default-redirection`. */
+  readonly redirect: string | null;
+}
+
+export interface SignInForm {
+  readonly username: string;
+  readonly password: string;
+  readonly remember: boolean;
+  readonly target: RedirectTarget | null;
+}
+
+export interface ActionDeps {
+  readonly cookieDomains: CookieDomains;
+  readonly policy: Policy;
+  readonly users: UserBackend;
+  readonly sessions: GatewaySessions;
+  readonly finder: SessionFinder;
+  readonly clock: Clock;
+  readonly onAttempt: (attempt: { readonly username: string; readonly ip: string; readonly success: boolean }) => void;
+}
+
+/** Methods as proxies name them in `rm`. */
+const METHOD = /^[A-Z]{1,20}$/;
+
+export function createActions(deps: ActionDeps): Actions {
+  const { cookieDomains, policy, sessions, finder, clock } = deps;
+
+  const domainOf = (request: RouteRequest): CookieDomain | null =>
+    cookieDomains.forHost(request.host.replace(/:\d+$/, ''));
+
+  const next: Actions['next'] = (session, domain, target) => {
+    const subject = session?.payload.profile ?? anonymous;
+    const step = nextStep({
+      level: session ? levelOf(session.payload.factors) : 0,
+      required: target && requiredLevel(policy, target.request, subject).level,
+      usesTwoFactor: policy.usesTwoFactor,
+      hasDefaultRedirection: domain.defaultRedirectionUrl !== null,
+    });
+    if (step === 'target') return { next: step, redirect: target?.href ?? null };
+    return { next: step, redirect: step === 'default-redirection' ? domain.defaultRedirectionUrl : null };
+  };
+
+  const cookieDomainOf: Actions['cookieDomainOf'] = (request) => {
+    if (request.scheme !== 'https') {
+      throw new GatewayError(
+        'bad-request',
+        'The portal is served over https only. A proxy in front of it must send X-Forwarded-Proto: https and be listed in server.trusted_proxies.',
+      );
+    }
+    const domain = domainOf(request);
+    if (!domain) throw new GatewayError('bad-request', 'This host belongs to no cookie domain of session.cookies.');
+    return domain;
+  };
+
+  return {
+    cookieDomainOf,
+    next,
+
+    async sessionOf(request) {
+      const domain = domainOf(request);
+      if (!domain) return null;
+      const session = await finder.find(request.header('cookie'), domain);
+      if (session) sessions.noteActivity(session);
+      return session;
+    },
+
+    targetOf(request, text, method) {
+      const rm = typeof method === 'string' && METHOD.test(method) ? method : 'GET';
+      return parseRedirectTarget(text, { cookieDomains, method: rm, ip: request.ip });
+    },
+
+    async signIn(request, form) {
+      const cookieDomain = cookieDomainOf(request);
+      const { username, password, remember } = form;
+      const started = await completeFirstFactor(
+        { username, password, remember, cookieDomain, cookieHeader: request.header('cookie'), ip: request.ip },
+        deps,
+      );
+      if (!started) return null;
+      const { session, token } = started;
+      return {
+        step: next(session, cookieDomain, form.target),
+        cookies: [sessionCookie(cookieDomain, token, session.expiresAt - clock.now())],
+      };
+    },
+
+    async signOut(request) {
+      const domain = domainOf(request);
+      if (!domain) return [];
+      const header = request.header('cookie');
+      const session = await finder.find(header, domain);
+      if (session) await sessions.end(session, 'logout');
+      const hasCookie = header !== undefined && findCookie(header, domain.cookieName) !== undefined;
+      return hasCookie ? [deletedSessionCookie(domain)] : [];
+    },
+  };
+}

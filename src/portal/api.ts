@@ -1,0 +1,122 @@
+import { levelOf } from '../authn/gateway-session.ts';
+import { GatewayError } from '../http/errors.ts';
+import { ko, ok, text } from '../http/reply.ts';
+import type { Reply, Route, RouteRequest } from '../http/route.ts';
+import { maskAddress } from './mask-address.ts';
+import type { Actions } from './actions.ts';
+
+/** The JSON door of the portal: Authelia's paths, envelopes and status codes. */
+export function createApiRoutes(actions: Actions): readonly Route[] {
+  const signedIn =
+    (status: 401 | 403): NonNullable<Route['guard']> =>
+    async (request) =>
+      (await actions.sessionOf(request)) ? null : text(status, `${status} ${REASON[status]}`);
+
+  const userInfo = async (request: RouteRequest, emails: (all: readonly string[]) => unknown): Promise<Reply> => {
+    const session = await actions.sessionOf(request);
+    if (!session) return text(403, '403 Forbidden');
+    const { profile } = session.payload;
+    const factors = { method: '', has_totp: false, has_webauthn: false, has_duo: false };
+    return ok({ display_name: profile.displayName, emails: emails(profile.emails), ...factors });
+  };
+
+  return [
+    {
+      method: 'GET',
+      path: '/api/state',
+      kind: 'json',
+      async handle(request) {
+        const session = await actions.sessionOf(request);
+        const factors = session?.payload.factors ?? [];
+        const home = session && actions.cookieDomainOf(request).defaultRedirectionUrl;
+        return ok({
+          username: session?.userId ?? '',
+          authentication_level: levelOf(factors),
+          factor_knowledge: factors.some(({ method }) => method === 'password'),
+          ...(home && { default_redirection_url: home }),
+        });
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/configuration',
+      kind: 'json',
+      guard: signedIn(403),
+      // No second factor and no password change exists in this release: nothing is offered.
+      handle: () => ok({ available_methods: [], password_change_disabled: true, password_reset_disabled: true }),
+    },
+    {
+      method: 'POST',
+      path: '/api/firstfactor',
+      kind: 'json',
+      async handle(request) {
+        const { username, password, keepMeLoggedIn, targetURL, requestMethod } = members(request.body, {
+          username: 'string',
+          password: 'string',
+          keepMeLoggedIn: 'boolean',
+          targetURL: 'string',
+          requestMethod: 'string',
+        });
+        if (!username || !password) return ko(401, AUTHENTICATION_FAILED);
+        const target = actions.targetOf(request, targetURL, requestMethod);
+        const result = await actions.signIn(request, { username, password, remember: keepMeLoggedIn === true, target });
+        if (!result) return ko(401, AUTHENTICATION_FAILED);
+        const { redirect } = result.step;
+        return ok(redirect === null ? undefined : { redirect }, result.cookies);
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/logout',
+      kind: 'json',
+      async handle(request) {
+        const { targetURL } = members(request.body, { targetURL: 'string' });
+        const cookies = await actions.signOut(request);
+        return ok({ safeTargetURL: actions.targetOf(request, targetURL) !== null }, cookies);
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/checks/safe-redirection',
+      kind: 'json',
+      guard: signedIn(401),
+      handle(request) {
+        const { uri } = members(request.body, { uri: 'string' });
+        return ok({ ok: actions.targetOf(request, uri) !== null });
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/user/info',
+      kind: 'json',
+      handle: (request) => userInfo(request, (all) => all.map(maskAddress)),
+    },
+    { method: 'POST', path: '/api/user/info', kind: 'json', handle: (request) => userInfo(request, () => null) },
+  ];
+}
+
+const AUTHENTICATION_FAILED = 'Authentication failed. Check your credentials.';
+const REASON = { 401: 'Unauthorized', 403: 'Forbidden' } as const;
+
+interface MemberTypes {
+  string: string;
+  boolean: boolean;
+}
+
+/** The named members of a JSON body; null counts as absent, other members are ignored, another type is an error. */
+function members<const T extends Readonly<Record<string, keyof MemberTypes>>>(
+  body: unknown,
+  types: T,
+): { readonly [K in keyof T]?: MemberTypes[T[K]] } {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new GatewayError('malformed-body', 'The body must be a JSON object.');
+  }
+  const out: Record<string, unknown> = {};
+  for (const [name, type] of Object.entries(types)) {
+    const value: unknown = Object.hasOwn(body, name) ? (body as Record<string, unknown>)[name] : undefined;
+    if (value === undefined || value === null) continue;
+    if (typeof value !== type) throw new GatewayError('malformed-body', `The member ${name} must be a ${type}.`);
+    out[name] = value;
+  }
+  return out as { readonly [K in keyof T]?: MemberTypes[T[K]] };
+}

@@ -1,0 +1,208 @@
+import type { GatewaySession } from '../authn/gateway-session.ts';
+import { GatewayError } from '../http/errors.ts';
+import { seeOther } from '../http/reply.ts';
+import type { Reply, Route, RouteRequest } from '../http/route.ts';
+import type { Random } from '../lib/random.ts';
+import type { RedirectTarget } from '../login/redirect-target.ts';
+import type { CookieDomain } from '../sessions/cookie-domains.ts';
+import type { Actions, Step } from './actions.ts';
+import type { Catalogue } from './catalogue.ts';
+import type { FormError, Page, PageData, PageTarget, RenderPage } from './page-data.ts';
+import { contentSecurityPolicy } from './content-security-policy.ts';
+
+export interface PageDeps {
+  readonly actions: Actions;
+  readonly render: RenderPage;
+  readonly catalogue: Catalogue;
+  readonly random: Random;
+  readonly theme: PageData['theme'];
+  /** The administrator's own logo and icon. */
+  readonly branding: Pick<PageData, 'logo' | 'icon'>;
+  /** `/` or `/segment/`. */
+  readonly base: string;
+  /** `server.headers.csp_template`; null: ours. */
+  readonly cspTemplate: string | null;
+}
+
+/** The HTML door of the portal: pages by GET, forms by POST, everything complete without script. */
+export function createPages(deps: PageDeps): {
+  readonly routes: readonly Route[];
+  /** A page that says what went wrong. */
+  readonly problem: (request: RouteRequest, status: number) => Reply;
+} {
+  const { actions, base } = deps;
+
+  const show = (request: RouteRequest, page: Page, status = 200, target: PageTarget | null = null): Reply => {
+    const language = deps.catalogue.negotiate(request.header('accept-language'));
+    const nonce = deps.random.bytes(18).toString('base64url');
+    const direction = deps.catalogue.direction(language);
+    const texts = deps.catalogue.texts(language);
+    const html = deps.render(
+      { page, language, direction, texts, theme: deps.theme, base, ...deps.branding },
+      nonce,
+    );
+    // Browsers ask the policy about where a form's answer redirects to, too.
+    const formTarget = target && new URL(target.url).origin;
+    return {
+      status,
+      headers: {
+        'Content-Type': 'text/html; charset=utf-8',
+        'Content-Security-Policy': contentSecurityPolicy(deps.cspTemplate, nonce, formTarget),
+        Vary: 'Accept-Language, Cookie',
+      },
+      body: html,
+    };
+  };
+
+  const problem = (request: RouteRequest, status: number): Reply => {
+    const code = PROBLEMS[status] ?? (status >= 500 ? 'internal' : 'bad-request');
+    return show(request, { page: 'problem', status, code, requestId: request.id }, status);
+  };
+
+  /** `rd` and `rm` of a page or form; a target that was named and is not safe is told. */
+  const targetIn = (request: RouteRequest): { target: RedirectTarget | null; refused: boolean } => {
+    const all = request.query.getAll('rd');
+    const [rd] = all;
+    if (rd === undefined || rd === '') return { target: null, refused: false };
+    const target = all.length === 1 ? actions.targetOf(request, rd, request.query.get('rm')) : null;
+    return { target, refused: target === null };
+  };
+
+  const queryOf = (request: RouteRequest, target: RedirectTarget | null, more: Record<string, string> = {}): string => {
+    const query = new URLSearchParams(more);
+    if (target) {
+      query.set('rd', target.href);
+      const method = methodIn(request);
+      if (method !== null) query.set('rm', method);
+    }
+    const text = query.toString();
+    return text === '' ? '' : `?${text}`;
+  };
+
+  const portal = async (request: RouteRequest): Promise<Reply> => {
+    const domain = actions.cookieDomainOf(request);
+    const session = await actions.sessionOf(request);
+    const { target, refused } = targetIn(request);
+    const step = actions.next(session, domain, target);
+    if (step.next === 'target' && step.redirect !== null) return seeOther(step.redirect);
+    const pageTarget = target && { url: target.href, site: target.site };
+    if (!session) {
+      const page = loginPage(request, domain, pageTarget, refused, `${base}form/login${queryOf(request, target)}`);
+      return show(request, page, 200, pageTarget);
+    }
+    return show(request, signedInPage(session, step, pageTarget, formError(request)), 200, pageTarget);
+  };
+
+  const signOutPage = async (request: RouteRequest): Promise<Reply> => {
+    actions.cookieDomainOf(request);
+    const session = await actions.sessionOf(request);
+    const { target } = targetIn(request);
+    if (!session) return seeOther(target?.href ?? base);
+    const pageTarget = target && { url: target.href, site: target.site };
+    const action = `${base}form/logout${queryOf(request, target)}`;
+    const { displayName } = session.payload.profile;
+    return show(request, { page: 'logout', action, displayName }, 200, pageTarget);
+  };
+
+  const signIn = async (request: RouteRequest): Promise<Reply> => {
+    const form = formOf(request);
+    const { target } = targetIn(request);
+    const back = (error: FormError): Reply => seeOther(`${base}${queryOf(request, target, { error })}`);
+    const username = form.get('username') ?? '';
+    const password = form.get('password') ?? '';
+    if (username === '' || password === '') return back('missing');
+    const remember = form.get('remember') === 'on';
+    try {
+      const result = await actions.signIn(request, { username, password, remember, target });
+      if (!result) return back('credentials');
+      const { redirect } = result.step;
+      return seeOther(redirect ?? `${base}${queryOf(request, target)}`, result.cookies);
+    } catch (error) {
+      const name = error instanceof Error ? error.name : '';
+      if (name === 'BackendUnavailable' || name === 'StoreUnavailable') return back('unavailable');
+      throw error;
+    }
+  };
+
+  const signOut = async (request: RouteRequest): Promise<Reply> => {
+    const cookies = await actions.signOut(request);
+    return seeOther(targetIn(request).target?.href ?? base, cookies);
+  };
+
+  const page = (path: string, handle: Route['handle']): Route => ({ method: 'GET', path, kind: 'page', handle });
+  const form = (path: string, handle: Route['handle']): Route => ({ method: 'POST', path, kind: 'form', handle });
+  return {
+    problem,
+    routes: [
+      page('/', portal),
+      page('/authenticated', portal),
+      page('/logout', signOutPage),
+      form('/form/login', signIn),
+      form('/form/logout', signOut),
+    ],
+  };
+
+  function loginPage(
+    request: RouteRequest,
+    domain: CookieDomain,
+    target: PageTarget | null,
+    targetRefused: boolean,
+    action: string,
+  ): Page {
+    const { rememberMe } = domain.lifetimes;
+    return {
+      page: 'login',
+      target,
+      targetRefused,
+      action,
+      requestMethod: methodIn(request),
+      rememberMe: rememberMe < 0 ? null : Math.floor(rememberMe / 1000),
+      username: '',
+      error: formError(request),
+    };
+  }
+}
+
+const PROBLEMS: Readonly<Record<number, Extract<Page, { page: 'problem' }>['code']>> = {
+  403: 'forbidden',
+  404: 'not-found',
+  405: 'not-found',
+  503: 'unavailable',
+};
+
+const FORM_ERRORS: ReadonlySet<string> = new Set<FormError>([
+  'credentials',
+  'missing',
+  'unavailable',
+  'busy',
+  'forbidden',
+  'expired',
+]);
+
+/** Why the form is shown again; only what the form's own redirect says. */
+function formError(request: RouteRequest): FormError | null {
+  const error = request.query.get('error');
+  return error !== null && FORM_ERRORS.has(error) ? (error as FormError) : null;
+}
+
+function signedInPage(
+  session: GatewaySession,
+  step: Step,
+  target: PageTarget | null,
+  error: FormError | null,
+): Page {
+  const { displayName, username } = session.payload.profile;
+  if (step.next === 'second-factor') return { page: 'second-factor', displayName, username, target };
+  return { page: 'signed-in', displayName, username, target, error };
+}
+
+/** `rm`: the method of the request that led here. */
+function methodIn(request: RouteRequest): string | null {
+  const method = request.query.get('rm');
+  return method !== null && /^[A-Z]{1,20}$/.test(method) ? method : null;
+}
+
+function formOf(request: RouteRequest): URLSearchParams {
+  if (request.body instanceof URLSearchParams) return request.body;
+  throw new GatewayError('malformed-body');
+}

@@ -1,0 +1,72 @@
+import type { MaybePromise } from '../lib/maybe-promise.ts';
+
+/**
+ * The seam of session stores. A driver keeps bytes and index columns and knows nothing of people, factors or lifetimes:
+ * expiry, sealing and rotation happen above it. A store is opened for one realm, and no operation sees or touches another
+ * realm's sessions. Every comment here is law; the contract suite in test/contract tests it sentence by sentence.
+ *
+ * Every operation throws `StoreUnavailable` when the store cannot answer; then nothing may be concluded about the session.
+ */
+export interface SessionStore {
+  /** The sessions of these keys in the order of the keys, null where there is none. Never writes. */
+  findMany(keys: readonly string[]): MaybePromise<readonly (StoredSession | null)[]>;
+
+  /** Adds a session. False, and nothing changed, when the key is taken. */
+  insert(session: StoredSession): MaybePromise<boolean>;
+
+  /**
+   * Puts `next` in the place of the session under `key` if that one still has `version`: one atomic step, in which exactly
+   * one of several callers succeeds. `next.key` may differ (rotation): then the old key is gone when the new one is there.
+   * False, and nothing changed, when the session is missing, has another version, or the new key is taken.
+   * The later of both `lastActivity` is kept.
+   */
+  replace(key: string, version: number, next: StoredSession): MaybePromise<boolean>;
+
+  /** Raises `lastActivity`; never lowers it, never changes anything else, never brings a deleted session back. */
+  touchMany(touches: readonly Touch[]): MaybePromise<void>;
+
+  /** Removes one session and answers its public id, or null when there was none. */
+  delete(key: string): MaybePromise<string | null>;
+
+  /** All sessions of a user, in no particular order. */
+  listByUser(userId: string): MaybePromise<readonly StoredSession[]>;
+
+  /** Removes all sessions of a user but the one with the public id `except`; answers the public ids that ended. */
+  deleteByUser(userId: string, except?: string): MaybePromise<readonly string[]>;
+
+  /** Removes at most `limit` sessions whose `expiresAt` is before `now`; answers how many. Only cleaning up. */
+  sweep(now: number, limit: number): MaybePromise<number>;
+
+  /** Resolves when the store answers. */
+  ping(): MaybePromise<void>;
+
+  /** Lets go of connections and memory. Later calls throw `StoreUnavailable`. */
+  close(): Promise<void>;
+}
+
+/** One record. All but `sealed` is an index over what stands inside the seal too; times are milliseconds since 1970. */
+export interface StoredSession {
+  /** SHA-256 of the cookie's text, base64url. A stolen store yields no cookies. */
+  readonly key: string;
+  /** Counts changes; grows by one with each `replace`. */
+  readonly version: number;
+  /** The id that people and administrators see; it stays through every rotation. */
+  readonly publicId: string;
+  readonly userId: string;
+  readonly createdAt: number;
+  /** The absolute end. */
+  readonly expiresAt: number;
+  /** The only column that is believed unsealed. */
+  readonly lastActivity: number;
+  readonly sealed: Buffer;
+}
+
+export interface Touch {
+  readonly key: string;
+  readonly at: number;
+}
+
+/** The store cannot answer: 503, never "anonymous", and the cookie stays untouched. */
+export class StoreUnavailable extends Error {
+  override name = 'StoreUnavailable';
+}

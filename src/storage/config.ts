@@ -1,0 +1,53 @@
+import type { z } from 'zod';
+import { tcpRules } from '../lib/address.ts';
+import { address, choice, duration, list, path, secret, section, text } from '../lib/schema.ts';
+import { tlsSchema } from '../lib/tls-config.ts';
+
+const serverShape = (port: number) => ({
+  address: address(tcpRules(port)).describe('The server: `tcp://host:port` or `unix:///socket`.'),
+  database: text().describe('Name of the database.'),
+  username: text().describe('Who signs in.'),
+  password: secret({ minimum: 0 }).optional().describe('Password.'),
+  timeout: duration().prefault('5s').describe('How long connecting may take.'),
+  tls: tlsSchema.optional().describe('TLS towards the server.'),
+});
+
+const postgresSchema = section({
+  ...serverShape(5432),
+  schema: text().prefault('public').describe('Schema of the tables.'),
+  servers: list(
+    section({
+      address: address(tcpRules(5432)).describe('The server.'),
+      tls: tlsSchema.optional().describe('TLS towards this server.'),
+    }),
+  )
+    .prefault([])
+    .describe('Servers that are tried when the first does not answer.'),
+  ssl: section({
+    mode: choice('disable', 'require', 'verify-ca', 'verify-full').prefault('disable').describe('How far the certificate is checked.'),
+    root_certificate: path().optional().describe('CA certificate.'),
+    certificate: path().optional().describe('Client certificate.'),
+    key: path().optional().describe('Private key of the client certificate.'),
+  })
+    .optional()
+    .describe('Deprecated: use `tls`.'),
+}).superRefine((postgres, context) => {
+  if (postgres.tls !== undefined && postgres.ssl !== undefined) {
+    context.addIssue({ code: 'custom', path: ['ssl'], message: 'must not be combined with tls: use the latter' });
+  }
+});
+
+/** `storage` */
+export const storageSchema = section({
+  encryption_key: secret({ minimum: 20 }).describe('Encrypts what is kept in the database; at least 20 characters. Losing it loses every second factor.'),
+  local: section({ path: path().describe('File of the database.') }).optional().describe('SQLite.'),
+  mysql: section(serverShape(3306)).optional().describe('MySQL or MariaDB.'),
+  postgres: postgresSchema.optional().describe('PostgreSQL.'),
+}).superRefine((storage, context) => {
+  const used = (['local', 'mysql', 'postgres'] as const).filter((name) => storage[name] !== undefined);
+  if (used.length !== 1) {
+    const message = used.length === 0 ? 'needs one of local, mysql and postgres' : `must have only one of ${used.join(' and ')}`;
+    context.addIssue({ code: 'custom', path: [], message });
+  }
+});
+export type StorageConfig = z.output<typeof storageSchema>;

@@ -1,0 +1,284 @@
+import { createHmac } from 'node:crypto';
+import { watch } from 'node:fs';
+import { readFile, realpath } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import type { Random } from '../../lib/random.ts';
+import { BackendUnavailable, isPossiblePassword } from '../backend.ts';
+import type { PasswordCheck, UserBackend } from '../backend.ts';
+import { blankDigest } from '../digest.ts';
+import type { Digest } from '../digest.ts';
+import type { HashQueue } from '../hash-queue.ts';
+import type { PasswordOptions } from '../password-options.ts';
+import type { Timers } from '../timers.ts';
+import { InvalidUsersFile, parseUsersFile, usersFileExample } from '../users-file.ts';
+import type { Person, UsersFile, UsersFileRules } from '../users-file.ts';
+
+/**
+ * People from a YAML file, held in memory. The file is read when the backend opens, on `reload`, and, with `watch`, soon
+ * after it has changed; a file that cannot be used never replaces one that could. The file is never written.
+ *
+ * A check costs one hash whoever is asked about: for unknown names it runs against the digest of somebody of the file,
+ * always the same one for the same name, so that unknown names cost what known ones do, whatever mixture of algorithms
+ * and parameters the file holds. A person without a digest that can be verified, and an empty file, are answered with a
+ * digest of the configured parameters.
+ */
+
+export interface FileBackendOptions extends UsersFileRules {
+  readonly watch: boolean;
+  readonly password: PasswordOptions;
+}
+
+type Log = (fields: Record<string, unknown>, message: string) => void;
+
+export interface FileBackendDeps {
+  readonly random: Random;
+  readonly timers: Timers;
+  readonly logger: { readonly info: Log; readonly warn: Log; readonly error: Log };
+  readonly hashQueue: HashQueue;
+  /** Calls `changed` after anything happened in `folder`; default: `fs.watch`. */
+  readonly watchFolder?: WatchFolder;
+}
+
+/** Answers how to stop. `failed` is called at most once, when nothing will be heard any more. */
+export type WatchFolder = (
+  folder: string,
+  changed: () => void,
+  failed: (cause: unknown) => void,
+) => () => void;
+
+/** Editors and rollouts change a file in several steps; it is read so many milliseconds after the first of them. */
+const WATCH_DELAY = 250;
+
+const FAILURE: PasswordCheck = { status: 'failure' };
+
+/** Opens the backend. Throws `InvalidUsersFile` when the file is missing, unreadable or wrong, naming the mend. */
+export async function openFileBackend(
+  options: FileBackendOptions,
+  deps: FileBackendDeps,
+): Promise<UserBackend> {
+  const { logger } = deps;
+  const { case_insensitive, email: byEmail } = options.search;
+  const path = resolve(options.path);
+  const nameKey = deps.random.bytes(32);
+  const blank = blankDigest(options.password, deps.random);
+  let directory = emptyDirectory;
+  let closed = false;
+
+  const assertOpen = (): void => {
+    if (closed) throw new BackendUnavailable('the users file has been closed');
+  };
+
+  const lookUp = (name: string): Person | undefined => {
+    const key = case_insensitive ? name.toLowerCase() : name;
+    return directory.people.get(key) ?? (byEmail ? directory.byEmail.get(key) : undefined);
+  };
+
+  const decoy = (name: string): Digest => {
+    if (directory.digests.length === 0) return blank;
+    const number = createHmac('sha256', nameKey).update(name).digest().readUIntBE(0, 6);
+    return directory.digests[number % directory.digests.length] ?? blank;
+  };
+
+  /** Whether something was read that was not read before. */
+  const load = async (): Promise<boolean> => {
+    const text = await readUsersFile(path);
+    if (text === directory.text) return false;
+    directory = createDirectory(text, parseUsersFile(text, options), options);
+    for (const warning of directory.warnings) logger.warn({}, warning);
+    return true;
+  };
+
+  // One at a time, so that an older reading never replaces a newer one.
+  let turn: Promise<unknown> = Promise.resolve();
+  const loadInTurn = (): Promise<boolean> => {
+    const mine = turn.then(load);
+    turn = mine.catch(() => undefined);
+    return mine;
+  };
+
+  // Watched before it is read, so that no change falls in between.
+  const watching = options.watch ? watchFile(path, onChange, deps) : undefined;
+  try {
+    await loadInTurn();
+  } catch (cause) {
+    watching?.stop();
+    throw cause;
+  }
+
+  async function onChange(): Promise<void> {
+    try {
+      if (await loadInTurn()) logger.info({ path, users: directory.people.size }, 'users file read again');
+    } catch (cause) {
+      logger.error(
+        { path },
+        `the users file has changed but cannot be used, the last good one stays in force: ${messageOf(cause)}`,
+      );
+    }
+  }
+
+  return {
+    find(name) {
+      assertOpen();
+      const person = lookUp(name);
+      return person && !person.disabled ? person.profile : null;
+    },
+
+    async checkPassword(name, password) {
+      assertOpen();
+      if (!isPossiblePassword(password)) return FAILURE;
+      const person = lookUp(name);
+      const digest = person ? (person.digest ?? blank) : decoy(name);
+      const matches = await deps.hashQueue.run(digest.memory, () => digest.matches(password));
+      // The file may have been read again meanwhile: what counts is whether this is the password now.
+      const now = lookUp(name);
+      if (!matches || !person?.digest || !now || now.disabled || now.digestText !== person.digestText) {
+        return FAILURE;
+      }
+      return { status: 'success', user: now.profile };
+    },
+
+    async reload() {
+      assertOpen();
+      await loadInTurn();
+    },
+
+    async close() {
+      closed = true;
+      watching?.stop();
+      await turn;
+    },
+  };
+}
+
+/** The file as it is looked up in. */
+interface Directory {
+  readonly text: string | null;
+  readonly people: ReadonlyMap<string, Person>;
+  readonly byEmail: ReadonlyMap<string, Person>;
+  readonly digests: readonly Digest[];
+  readonly warnings: readonly string[];
+}
+
+const emptyDirectory: Directory = {
+  text: null,
+  people: new Map(),
+  byEmail: new Map(),
+  digests: [],
+  warnings: [],
+};
+
+function createDirectory(
+  text: string,
+  { people, warnings }: UsersFile,
+  { search }: UsersFileRules,
+): Directory {
+  const byEmail = new Map<string, Person>();
+  const digests: Digest[] = [];
+  for (const person of people.values()) {
+    if (person.digest) digests.push(person.digest);
+    for (const email of person.profile.emails) {
+      byEmail.set(search.case_insensitive ? email.toLowerCase() : email, person);
+    }
+  }
+  return { text, people, byEmail, digests, warnings };
+}
+
+async function readUsersFile(path: string): Promise<string> {
+  let bytes;
+  try {
+    bytes = await readFile(path);
+  } catch (cause) {
+    throw new InvalidUsersFile(`${path}: ${readFailure(cause)}`, { cause });
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new InvalidUsersFile(`${path}: this is no text in UTF-8; save the file in that encoding`, {
+      cause,
+    });
+  }
+}
+
+function readFailure(cause: unknown): string {
+  switch ((cause as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+      return `there is no such file. Name the users file in authentication_backend.file.path, or make this one:\n\n${usersFileExample}\n`;
+    case 'EACCES':
+    case 'EPERM':
+      return 'this process may not read it; give its user the right to read the file and to enter its folders';
+    case 'EISDIR':
+      return 'this is a folder; authentication_backend.file.path must name a file';
+    default:
+      return `cannot be read: ${messageOf(cause)}`;
+  }
+}
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+
+/**
+ * Watches the folder of the file and, where the file is reached over links, the folder where it really lies: editors
+ * rename a new file over the old one, and Kubernetes turns a link beside it.
+ */
+function watchFile(
+  path: string,
+  onChange: () => Promise<void>,
+  { logger, timers, watchFolder = watchWithNode }: FileBackendDeps,
+): { stop(): void } {
+  const stops = new Map<string, () => void>();
+  let cancelTimer: (() => void) | undefined;
+  let stopped = false;
+
+  const changed = (): void => {
+    // The first event sets the time: a folder where something happens all the time must not put the reading off.
+    cancelTimer ??= timers.after(WATCH_DELAY, () => {
+      cancelTimer = undefined;
+      void onChange().then(follow);
+    });
+  };
+
+  const watchOne = (folder: string): void => {
+    const failed = (cause: unknown): void => {
+      stops.get(folder)?.();
+      stops.delete(folder);
+      logger.warn(
+        { folder },
+        `changes of the users file are not noticed here any more (${messageOf(cause)}); send SIGHUP after changing it`,
+      );
+    };
+    try {
+      stops.set(folder, watchFolder(folder, changed, failed));
+    } catch (cause) {
+      failed(cause);
+    }
+  };
+
+  const follow = async (): Promise<void> => {
+    const target = await realpath(path).catch(() => path);
+    if (stopped) return;
+    const folders = new Set([dirname(path), dirname(target)]);
+    for (const [folder, stop] of stops) {
+      if (!folders.has(folder)) {
+        stop();
+        stops.delete(folder);
+      }
+    }
+    for (const folder of folders) if (!stops.has(folder)) watchOne(folder);
+  };
+
+  watchOne(dirname(path));
+  void follow();
+  return {
+    stop() {
+      stopped = true;
+      cancelTimer?.();
+      for (const stop of stops.values()) stop();
+      stops.clear();
+    },
+  };
+}
+
+const watchWithNode: WatchFolder = (folder, changed, failed) => {
+  const watcher = watch(folder, { persistent: false }, changed);
+  watcher.on('error', failed);
+  return () => watcher.close();
+};

@@ -1,0 +1,112 @@
+import { availableParallelism } from 'node:os';
+import type { Timers } from './timers.ts';
+import { BackendUnavailable } from './backend.ts';
+
+/**
+ * The queue in front of everything that hashes passwords. It bounds the memory that hashing takes at one time, however
+ * many people sign in at once, and says so in time when it cannot keep up. The hashes themselves run on other threads
+ * (libuv's pool, or those of `digest-threads.ts`); nothing here hashes.
+ */
+export interface HashQueue {
+  /**
+   * Runs `job`, which will hold `memory` bytes while it runs, when its turn comes (first in, first out).
+   * Throws `BackendUnavailable` when the queue is full or when the turn did not come before the deadline; the job has
+   * then not been started. A started job is never given up.
+   */
+  run<T>(memory: number, job: () => Promise<T>): Promise<T>;
+}
+
+const MIB = 1024 * 1024;
+
+/** What running hashes may hold together: 512 MiB, eight hashes of Argon2's default cost. */
+export const HASH_MEMORY_BUDGET = 512 * MIB;
+
+/** What one hash holds at the default parameters of Argon2: 64 MiB. */
+export const DEFAULT_HASH_MEMORY = 64 * MIB;
+
+/**
+ * How many hashes run at a time: as many as there are cores, but no more than fit into the memory budget, at least one.
+ * `bin/sallyport` gives libuv's pool this number of threads and 8 more.
+ */
+export function hashConcurrency(
+  cores: number = availableParallelism(),
+  memory: number = DEFAULT_HASH_MEMORY,
+): number {
+  return Math.max(1, Math.min(cores, Math.floor(HASH_MEMORY_BUDGET / memory)));
+}
+
+export interface HashQueueOptions {
+  /** Hashes at a time; default `hashConcurrency()`. */
+  readonly concurrency?: number;
+  /** Bytes; default `HASH_MEMORY_BUDGET`. A job that needs more than all of it runs alone. */
+  readonly budget?: number;
+  /** How many may wait; default 1,000. */
+  readonly maxWaiting?: number;
+  /** How long one may wait for its turn, in milliseconds; default 5,000. */
+  readonly deadline?: number;
+}
+
+interface Waiting {
+  readonly memory: number;
+  readonly start: () => void;
+  readonly cancelDeadline: () => void;
+}
+
+export function openHashQueue(options: HashQueueOptions, deps: { readonly timers: Timers }): HashQueue {
+  const { concurrency = hashConcurrency(), budget = HASH_MEMORY_BUDGET } = options;
+  const { maxWaiting = 1_000, deadline = 5_000 } = options;
+  // A set keeps the order of arrival and lets go of a waiting job in the middle at no cost.
+  const waiting = new Set<Waiting>();
+  let running = 0;
+  let held = 0;
+
+  const hasRoom = (memory: number): boolean =>
+    running === 0 || (running < concurrency && held + memory <= budget);
+
+  const startNext = (): void => {
+    for (const next of waiting) {
+      if (!hasRoom(next.memory)) return;
+      waiting.delete(next);
+      next.cancelDeadline();
+      next.start();
+    }
+  };
+
+  const perform = async <T>(memory: number, job: () => Promise<T>): Promise<T> => {
+    running += 1;
+    held += memory;
+    try {
+      return await job();
+    } finally {
+      running -= 1;
+      held -= memory;
+      startNext();
+    }
+  };
+
+  return {
+    run<T>(memory: number, job: () => Promise<T>): Promise<T> {
+      if (waiting.size === 0 && hasRoom(memory)) return perform(memory, job);
+      if (waiting.size >= maxWaiting) {
+        return Promise.reject(
+          new BackendUnavailable(`${waiting.size} password checks are waiting already; try again later`),
+        );
+      }
+      return new Promise<T>((resolve, reject) => {
+        const entry: Waiting = {
+          memory,
+          start: () => perform(memory, job).then(resolve, reject),
+          cancelDeadline: deps.timers.after(deadline, () => {
+            waiting.delete(entry);
+            reject(
+              new BackendUnavailable(`no turn to check a password within ${deadline} ms; try again later`),
+            );
+            // What stood behind a job too large for the room that is left may fit.
+            startNext();
+          }),
+        };
+        waiting.add(entry);
+      });
+    },
+  };
+}

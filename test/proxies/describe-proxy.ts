@@ -1,0 +1,253 @@
+/** Everything that must hold behind one proxy, as tests: with a real gateway, and with one that misbehaves. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { announce } from '../support/announce.ts';
+import { mustBeComplete } from '../support/environment.ts';
+import { eventually } from '../support/eventually.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
+import type { RawAnswer } from '../support/raw-http.ts';
+import {
+  allowAnybody,
+  type Behaviour,
+  type StandInGateway,
+  startStandInGateway,
+} from '../support/stand-in-gateway.ts';
+import type { TestCertificate } from '../support/test-authority.ts';
+import { checkRow } from './check-row.ts';
+import { openWebSocket } from './open-web-socket.ts';
+import type { Proxy } from './proxy.ts';
+import { deniedSpellings, type Exception, rows } from './rows.ts';
+import { type Ask, openSite, seenBy, seenHeader, type Site } from './site.ts';
+
+/** How long a visitor may wait for a refusal when the gateway does not answer. */
+const REFUSAL_MS = 3500;
+const RECOVERY_MS = 8000;
+
+/** What all proxies of a file share; there from `beforeAll` on. */
+export interface Surroundings {
+  readonly gateway: GatewayProcess;
+  readonly certificate: TestCertificate;
+}
+
+/** Defines the tests. What is excepted is announced with its reason; an exception that names no test is an error. */
+export function describeProxy(
+  proxy: Proxy,
+  exceptions: readonly Exception[],
+  surroundings: () => Surroundings,
+): void {
+  const missing = proxy.find() === undefined;
+  const skipped = missing && !mustBeComplete;
+  if (skipped) announce(`SKIPPED: ${proxy.name} is not installed (scripts/install-test-servers installs it)`);
+
+  const unused = new Set(exceptions);
+  const must = (name: string, run: () => Promise<void>): void => {
+    const exception = exceptions.find(({ row }) => row === name);
+    if (!exception) return it(name, run);
+    unused.delete(exception);
+    announce(`EXCEPTED behind ${proxy.name}: ${name}. ${exception.reason}`);
+    it.skip(name, run);
+  };
+
+  describe.skipIf(skipped)(proxy.name, () => {
+    let site: Site;
+
+    beforeAll(async () => {
+      site = await openSite(proxy, surroundings().gateway.port, surroundings().certificate);
+      for (const user of ['john', 'zoe'] as const) expect((await site.signIn(user)).status).toBe(200);
+    });
+    afterAll(() => site?.close());
+
+    for (const row of rows) must(row.name, () => checkRow(site, row));
+
+    must('the session cookie arrives at the browser as the gateway set it', async () => {
+      const answer = await site.signIn('john');
+      const cookie = answer.all('set-cookie').find((line) => line.startsWith('__Secure-sallyport='));
+      expect(cookie?.toLowerCase()).toContain('domain=example.com');
+      expect(cookie?.toLowerCase()).toContain('; secure');
+      expect(cookie?.toLowerCase()).toContain('; httponly');
+    });
+
+    must('no spelling of a denied path reaches the application', async () => {
+      for (const who of ['john', undefined] as const) {
+        for (const target of deniedSpellings) {
+          const before = site.arrivals();
+          const status = await site.ask({ target, ...(who && { who }) }).then(
+            (answer) => answer.status,
+            () => 'closed',
+          );
+          expect(site.arrivals(), `${who ?? 'anonymous'} ${target}: ${status}`).toBe(before);
+          expect(status, `${who ?? 'anonymous'} ${target}`).not.toBe(200);
+        }
+      }
+    });
+
+    must('a request body arrives whole, with and without a length', async () => {
+      const body = Buffer.alloc(2_000_000, 'body');
+      const plain = await site.ask({ method: 'POST', target: '/upload', who: 'john', body });
+      expect(seenBy(plain)).toMatchObject({ method: 'POST', bodyLength: body.length });
+      const chunked = await site.ask({
+        method: 'PUT',
+        target: '/upload',
+        who: 'john',
+        headers: [['Transfer-Encoding', 'chunked']],
+        body: '5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n',
+      });
+      expect(seenBy(chunked)).toMatchObject({ method: 'PUT', bodyLength: 11 });
+    });
+
+    must('a WebSocket opens with a session, and not without', async () => {
+      const open = await openWebSocket(site.proxy.httpsPort, surroundings().certificate.authority, [
+        ['Cookie', site.cookieOf('john')],
+      ]);
+      expect(open.status).toBe(101);
+      expect(open.echo).toBe('hello');
+      expect(open.seen && seenHeader(open.seen, 'remote-user')).toEqual(['john']);
+      const before = site.arrivals();
+      const closed = await openWebSocket(site.proxy.httpsPort, surroundings().certificate.authority, []);
+      expect(closed.status).toBe(401);
+      expect(site.arrivals()).toBe(before);
+    });
+
+    must('plain http is sent to https', async () => {
+      const answer = await site.askPlainly('/a?b=c');
+      expect([301, 308]).toContain(answer.status);
+      expect(answer.header('location')).toMatch(/^https:\/\/app1\.example\.com(:\d+)?\/a\?b=c$/);
+    });
+
+    must('a frozen gateway closes everything within seconds, then it goes on', async () => {
+      surroundings().gateway.freeze();
+      try {
+        await expectRefused(site);
+      } finally {
+        surroundings().gateway.thaw();
+      }
+      await eventually('the page is open again', RECOVERY_MS, async () => {
+        const answer = await site.ask({ target: '/', who: 'john' });
+        return answer.status === 200 ? answer : undefined;
+      });
+    });
+
+    must('a killed gateway closes everything at once, and the next one opens it', async () => {
+      await surroundings().gateway.kill();
+      try {
+        await expectRefused(site);
+      } finally {
+        await surroundings().gateway.restart();
+      }
+      await eventually('signing in works again', RECOVERY_MS, async () => {
+        const answer = await site.signIn('john');
+        return answer.status === 200 ? answer : undefined;
+      });
+      await eventually('the page is open again', RECOVERY_MS, async () => {
+        const answer = await site.ask({ target: '/', who: 'john' });
+        return answer.status === 200 ? answer : undefined;
+      });
+    });
+  });
+
+  describe.skipIf(skipped)(`${proxy.name}, in front of a gateway that misbehaves`, () => {
+    let standIn: StandInGateway;
+    let site: Site;
+
+    beforeAll(async () => {
+      standIn = await startStandInGateway();
+      site = await openSite(proxy, standIn.port, surroundings().certificate);
+    });
+    afterAll(async () => {
+      await site?.close();
+      await standIn?.close();
+    });
+
+    for (const { name, behaviour } of misbehaviours) {
+      must(`${name}: nothing gets through`, async () => {
+        standIn.behave(behaviour);
+        await expectRefused(site);
+        standIn.behave(allowAnybody);
+        await eventually('it recovers', RECOVERY_MS, async () => seenBy(await site.ask({ target: '/' })));
+      });
+    }
+
+    must('a 200 without any identity opens the page without any identity', async () => {
+      standIn.behave(allowAnybody);
+      const headers = ['Remote-User', 'Remote-Groups', 'Remote-Name', 'Remote-Email'].map(
+        (name) => [name, 'root'] as const,
+      );
+      const seen = seenBy(await site.ask({ target: '/', headers }));
+      if (!seen) throw new Error('the application was not reached');
+      for (const [name] of headers) expect(seenHeader(seen, name).filter(Boolean)).toEqual([]);
+    });
+
+    must('the gateway is asked without a body and without what the visitor forged', async () => {
+      standIn.behave(allowAnybody);
+      standIn.questions.length = 0;
+      const forged = [
+        'X-Forwarded-Host',
+        'X-Forwarded-Uri',
+        'X-Forwarded-Method',
+        'X-Forwarded-For',
+        'X-Forwarded-Port',
+      ];
+      const others = [
+        'X-Original-URL',
+        'X-Original-Method',
+        'X-Authelia-URL',
+        'Remote-User',
+        'X_Forwarded_Host',
+        'Remote_User',
+      ];
+      await site.ask({
+        method: 'POST',
+        target: '/form?query=1',
+        headers: [...forged, ...others].map((name) => [name, 'forged'] as const),
+        body: 'x'.repeat(100_000),
+      });
+      expect(standIn.questions).toHaveLength(1);
+      const [question] = standIn.questions;
+      expect(question?.bodyLength).toBe(0);
+      expect(JSON.stringify(question)).not.toContain('forged');
+      expect(question?.headers.filter(([name]) => name.toLowerCase() === 'transfer-encoding')).toEqual([]);
+      if (!proxy.name.startsWith('envoy'))
+        expect(question?.target).toMatch(/^\/api\/authz\/(forward-auth|auth-request)$/);
+    });
+
+    must('questions share their connections', async () => {
+      standIn.behave(allowAnybody);
+      await site.ask({ target: '/' });
+      const before = standIn.connections;
+      for (let i = 0; i < 20; i++) expect((await site.ask({ target: '/' })).status).toBe(200);
+      // One for each worker of the proxy, which does not share its connections with the others.
+      expect(standIn.connections - before).toBeLessThanOrEqual(4);
+    });
+  });
+
+  for (const { row } of unused) throw new Error(`an exception for ${proxy.name} names no test: ${row}`);
+}
+
+/** The three kinds of visitors whose requests must not get through when nobody decides. */
+async function expectRefused(site: Site): Promise<void> {
+  const before = site.arrivals();
+  const asks: Ask[] = [
+    { target: '/', headers: [['Cookie', '__Secure-sallyport=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA']] },
+    { target: '/' },
+    { host: 'app2', target: '/' },
+  ];
+  const answers: RawAnswer[] = await Promise.all(asks.map((ask) => site.ask(ask)));
+  for (const answer of answers) {
+    expect(answer.status).toBeGreaterThanOrEqual(400);
+    expect(answer.elapsedMs).toBeLessThan(REFUSAL_MS);
+  }
+  expect(site.arrivals()).toBe(before);
+}
+
+const misbehaviours: readonly { readonly name: string; readonly behaviour: Behaviour }[] = [
+  ...[400, 404, 500, 502, 503].map((status) => ({
+    name: `an answer ${status}`,
+    behaviour: ((_request, response) => response.writeHead(status).end('no')) satisfies Behaviour,
+  })),
+  { name: 'no answer', behaviour: () => {} },
+  { name: 'a closed connection', behaviour: (request) => request.socket.destroy() },
+  { name: 'an answer that is not HTTP', behaviour: (request) => request.socket.end('200 OK\r\n\r\n') },
+  {
+    name: 'half an answer',
+    behaviour: (request) => request.socket.end('HTTP/1.1 200 OK\r\nRemote-User: root\r\n'),
+  },
+];

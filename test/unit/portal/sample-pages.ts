@@ -1,0 +1,55 @@
+import { fileURLToPath } from 'node:url';
+import { openCatalogue } from '../../../src/portal/catalogue.ts';
+import type { LoginPage, Page, PageData } from '../../../src/portal/page-data.ts';
+
+export const webDist = fileURLToPath(new URL('../../../web/dist', import.meta.url));
+
+export const target = { url: 'https://one.example.com/reports?year=2026&x=1', site: 'one.example.com' };
+
+export const login: LoginPage = {
+  page: 'login',
+  target,
+  targetRefused: false,
+  requestMethod: 'GET',
+  action: '/form/login?rd=https%3A%2F%2Fone.example.com%2F&rm=GET',
+  rememberMe: 2_592_000,
+  username: '',
+  error: null,
+};
+
+/** One of each variant. */
+export const pages: Readonly<Record<string, Page>> = {
+  login,
+  'signed-in': { page: 'signed-in', displayName: 'John Doe', username: 'john', target, error: null },
+  'second-factor': { page: 'second-factor', displayName: 'John Doe', username: 'john', target },
+  logout: { page: 'logout', action: '/form/logout', displayName: 'John Doe' },
+  'problem 400': { page: 'problem', status: 400, code: 'bad-request', requestId: 'req-1' },
+  'problem 403': { page: 'problem', status: 403, code: 'forbidden', requestId: 'req-1' },
+  'problem 404': { page: 'problem', status: 404, code: 'not-found', requestId: 'req-1' },
+  'problem 500': { page: 'problem', status: 500, code: 'internal', requestId: 'req-1' },
+  'problem 503': { page: 'problem', status: 503, code: 'unavailable', requestId: 'req-1' },
+};
+
+const english = openCatalogue({ builtin: `${webDist}/locales` }).texts('en');
+
+export function dataOf(page: Page, more: Partial<PageData> = {}): PageData {
+  return { page, language: 'en', direction: 'ltr', texts: english, theme: 'auto', base: '/', ...more };
+}
+
+/** The text that a person reads: without the head, the data block and the tags. */
+export function readableText(html: string): string {
+  return html
+    .replace(/^[\s\S]*<body>/, '')
+    .replace(/<script[\s\S]*?<\/script>/g, '')
+    .replace(/<[^>]*>/g, '')
+    .replaceAll('&lt;', '<')
+    .replaceAll('&amp;', '&')
+    .replaceAll('&quot;', '"')
+    .replace(/\s+/g, ' ');
+}
+
+/** The opening tag of the first element that has these attributes as they are written here. */
+export function tagWith(html: string, ...attributes: readonly string[]): string {
+  const tags = html.match(/<[a-z][^>]*>/g) ?? [];
+  return tags.find((tag) => attributes.every((attribute) => tag.includes(` ${attribute}`))) ?? '';
+}

@@ -1,0 +1,26 @@
+import type { JSX } from 'preact';
+import type { PageData } from '../../src/portal/page-data.ts';
+import { LoginView } from './pages/login.tsx';
+import { LogoutView } from './pages/logout.tsx';
+import { ProblemView } from './pages/problem.tsx';
+import { SecondFactorView } from './pages/second-factor.tsx';
+import { SignedInView } from './pages/signed-in.tsx';
+import { createTranslate } from './translate.ts';
+
+/** What stands inside of `<main>`: the same on the server and in the browser. */
+export function PageView({ data }: { readonly data: PageData }): JSX.Element {
+  const { page, base } = data;
+  const t = createTranslate(data);
+  switch (page.page) {
+    case 'login':
+      return <LoginView page={page} base={base} t={t} />;
+    case 'signed-in':
+      return <SignedInView page={page} base={base} t={t} />;
+    case 'second-factor':
+      return <SecondFactorView page={page} base={base} t={t} />;
+    case 'logout':
+      return <LogoutView page={page} base={base} t={t} />;
+    case 'problem':
+      return <ProblemView page={page} base={base} t={t} />;
+  }
+}
