@@ -1,13 +1,18 @@
 import { defineConfig } from 'vitest/config';
 
-/** Three projects: `unit` needs nothing, `gateway` starts the gateway itself, `proxies` and `browser` start real servers. */
+const report = process.env.TEST_REPORT ?? '.cache/test-report.json';
+
+/** `unit` needs nothing but this checkout; `servers` starts real proxies and a real browser. In CI a report is written. */
 export default defineConfig({
   test: {
     testTimeout: 20_000,
     hookTimeout: 60_000,
-    reporters: process.env.CI ? ['default', './test/count-reporter.ts'] : ['default'],
+    reporters: process.env.CI ? ['default', ['json', { outputFile: report }]] : ['default'],
     projects: [
-      { extends: true, test: { name: 'unit', include: ['test/*.test.ts', 'test/{unit,contract,gateway}/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: { name: 'unit', include: ['test/*.test.ts', 'test/{unit,contract,gateway}/**/*.test.ts'] },
+      },
       {
         extends: true,
         test: {

@@ -614,7 +614,6 @@ function writeFiles(files: readonly NewFile[], force: true | undefined): void {
 
 function describeCertificate(pem: string, issuer?: Authority): string {
   const certificate = new X509Certificate(pem);
-  const oneLine = (name: string): string => name.replaceAll('\n', ', ');
   const { asymmetricKeyType, asymmetricKeyDetails } = certificate.publicKey;
   const size = asymmetricKeyDetails?.modulusLength ?? asymmetricKeyDetails?.namedCurve ?? '';
   const rows: readonly (readonly [string, string])[] = [
@@ -639,6 +638,7 @@ function describeFiles(
   return `Files\n${row('Private key', key)}${row(label, other)}${more.map((path) => row('Also', path)).join('')}`;
 }
 
+const oneLine = (name: string): string => name.replaceAll('\n', ', ');
 const row = (label: string, value: string): string => `  ${`${label}:`.padEnd(14)}${value}\n`;
 
 function codeOf(error: unknown): string {

@@ -1,8 +1,8 @@
 /** Which files make up the configuration, and their text. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileFault } from './file-fault.ts';
 import type { Problem } from './problem.ts';
-import { fileFault } from './variables.ts';
 
 const largest = 16 * 1024 * 1024;
 

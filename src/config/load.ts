@@ -10,7 +10,7 @@ import { nearestWord } from '../lib/nearest-word.ts';
 import { findContradictions } from './checks.ts';
 import { moveDeprecated } from './deprecated.ts';
 import { listFiles, readText } from './files.ts';
-import { applyFilters } from './filters.ts';
+import { applyFilters, checkFilters } from './filters.ts';
 import { type Outline, outlineAt } from './outline.ts';
 import { formatProblem, type Problem } from './problem.ts';
 import { type Configuration, configurationOutline, configurationSchema } from './schema.ts';
@@ -52,7 +52,7 @@ export function resolveSource(
 
 export function loadConfiguration(source: ConfigurationSource): LoadedConfiguration {
   const listed = listFiles(source.files);
-  const problems: Problem[] = [...listed.problems];
+  const problems: Problem[] = [...checkFilters(source.filters), ...listed.problems];
   let tree = emptyMap({ name: 'nowhere' });
   for (const file of listed.files) {
     const text = readText(file);

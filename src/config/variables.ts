@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { nearestWord } from '../lib/nearest-word.ts';
 import { deprecatedPaths } from './deprecated.ts';
+import { fileFault } from './file-fault.ts';
 import { leavesOf, type Outline } from './outline.ts';
 import type { Problem } from './problem.ts';
 import { findTree, keyText, type MapTree, type Origin, putEntry, type Tree } from './tree.ts';
@@ -99,18 +100,4 @@ function readSecret(file: string): string | Error {
   } catch (error) {
     return new Error(fileFault(error));
   }
-}
-
-/** Why a file could not be read, in words. */
-export function fileFault(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const faults: Readonly<Record<string, string>> = {
-    ENOENT: 'there is no such file',
-    EACCES: 'permission denied',
-    EPERM: 'permission denied',
-    EISDIR: 'it is a folder',
-    ENOTDIR: 'a part of the path is no folder',
-    ELOOP: 'symbolic links go round in a circle',
-  };
-  return faults[code] ?? (error instanceof Error ? error.message : 'unknown fault');
 }

@@ -26,6 +26,8 @@ export interface Criterion {
   readonly name: CriterionName;
   /** Whether the answer depends on who is asking. */
   readonly hasSubject: boolean;
+  /** What it asks for, in the words of the configuration. */
+  readonly wants: string;
   test(facts: Facts): Answer;
 }
 
@@ -158,6 +160,7 @@ export function compileDomains(domains: readonly string[], expressions: readonly
   const compiled = expressions.map(compileExpression);
   return {
     name: 'domain',
+    wants: [...domains, ...expressions].join(', '),
     hasSubject: personal.length > 0 || compiled.some(({ hasSubject }) => hasSubject),
     names,
     endings,
@@ -185,10 +188,18 @@ export function compileResources(expressions: readonly string[]): ResourceCriter
   const prefixes = compiled.map(({ regex }) => regex.prefix);
   return {
     name: 'resource',
+    wants: expressions.join(', '),
     hasSubject: compiled.some(({ hasSubject }) => hasSubject),
     prefixes: prefixes.includes('') ? null : prefixes,
     test: (facts) => anyOf(compiled, (expression) => expression.test(facts.resource, facts)),
   };
+}
+
+/** All of a list, of any list. */
+function alternatives(lists: readonly (readonly string[])[]): string {
+  if (lists.some((list) => list.length === 0))
+    throw new Error('an inner list is empty, which would match everything');
+  return lists.map((list) => list.join(' and ')).join(', or ');
 }
 
 type QueryPredicate = (query: ReadonlyMap<string, string>) => boolean;
@@ -209,6 +220,10 @@ const queryOperators: Readonly<Record<string, (key: string, value: string) => Qu
   },
 };
 
+function describeQueryTest({ operator, key, value }: QueryTest): string {
+  return value === undefined ? `${key} ${operator}` : `${key} ${operator} '${value}'`;
+}
+
 function compileQueryTest({ operator, key, value }: QueryTest): QueryPredicate {
   const name = operator.toLowerCase();
   const create = Object.hasOwn(queryOperators, name) ? queryOperators[name] : undefined;
@@ -221,6 +236,7 @@ export function compileQuery(lists: readonly (readonly QueryTest[])[]): Criterio
   const compiled = lists.map((tests) => tests.map(compileQueryTest));
   return {
     name: 'query',
+    wants: alternatives(lists.map((tests) => tests.map(describeQueryTest))),
     hasSubject: false,
     test: (facts) => (compiled.some((tests) => tests.every((holds) => holds(facts.query))) ? 'yes' : 'no'),
   };
@@ -231,6 +247,7 @@ export function compileMethods(methods: readonly string[]): Criterion {
   return {
     name: 'method',
     hasSubject: false,
+    wants: methods.join(', '),
     test: (facts) => (allowed.has(facts.target.method) ? 'yes' : 'no'),
   };
 }
@@ -241,8 +258,14 @@ export function compileNetworkCriterion(
   named: Readonly<Record<string, readonly string[]>>,
 ): Criterion {
   const texts = networks.flatMap((text) => (Object.hasOwn(named, text) ? (named[text] ?? []) : [text]));
+  if (texts.length === 0) throw new Error(`networks: ${networks.join(', ')} holds no address`);
   const contains = compileNetworks(texts);
-  return { name: 'network', hasSubject: false, test: (facts) => (contains(facts.target.ip) ? 'yes' : 'no') };
+  return {
+    name: 'network',
+    hasSubject: false,
+    wants: networks.join(', '),
+    test: (facts) => (contains(facts.target.ip) ? 'yes' : 'no'),
+  };
 }
 
 type SubjectPredicate = (subject: Subject) => boolean;
@@ -269,6 +292,7 @@ export function compileSubjects(lists: readonly (readonly string[])[]): Criterio
   const compiled = lists.map((subjects) => subjects.map(compileSubject));
   return {
     name: 'subject',
+    wants: alternatives(lists),
     hasSubject: true,
     test({ isAnonymous, subject }) {
       if (isAnonymous) return 'unknown';

@@ -51,18 +51,23 @@ function rank({ level, hasSubject }: Requirement): number {
   return strictness[level] + (level === 'deny' && !hasSubject ? 1 : 0);
 }
 
+/** What the policy demands for one reading. */
+export function requirementOf(policy: Policy, facts: Facts): Requirement {
+  const rule = firstMatch(policy, facts);
+  return rule === null
+    ? { level: policy.defaultLevel, rule: -1, hasSubject: false }
+    : { level: rule.level, rule: rule.index, hasSubject: rule.hasSubject };
+}
+
 /** What the policy demands of this person for this request: of its readings, the strictest. */
 export function requiredLevel(policy: Policy, target: TargetRequest, subject: Subject): Requirement {
-  let strictest: Requirement | null = null;
-  for (const reading of target.url.readings) {
-    const rule = firstMatch(policy, factsOf(target, subject, reading));
-    const requirement =
-      rule === null
-        ? { level: policy.defaultLevel, rule: -1, hasSubject: false }
-        : { level: rule.level, rule: rule.index, hasSubject: rule.hasSubject };
-    if (strictest === null || rank(requirement) > rank(strictest)) strictest = requirement;
+  const [plain, ...others] = target.url.readings;
+  let strictest = requirementOf(policy, factsOf(target, subject, plain));
+  for (const reading of others) {
+    const requirement = requirementOf(policy, factsOf(target, subject, reading));
+    if (rank(requirement) > rank(strictest)) strictest = requirement;
   }
-  return strictest ?? { level: 'deny', rule: -1, hasSubject: false };
+  return strictest;
 }
 
 const neededFactors: Readonly<Record<Level, number>> = {

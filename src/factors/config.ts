@@ -175,11 +175,10 @@ const limitSchema = section({
   buckets: list(bucketSchema).optional().describe('All of them must have room; default by endpoint.'),
 });
 
+const limitShape = Object.fromEntries(
+  limits.map((name) => [name, limitSchema.prefault({}).describe(`Limits of ${name.replaceAll('_', ' ')}, by address.`)]),
+) as Record<(typeof limits)[number], z.ZodPrefault<typeof limitSchema>>;
+
 /** `server.endpoints.rate_limits`. Absent buckets: the default of the endpoint. */
-export const rateLimitsSchema = section(
-  Object.fromEntries(limits.map((name) => [name, limitSchema.prefault({}).describe(`Limits of ${name.replaceAll('_', ' ')}, by address.`)])) as Record<
-    string,
-    typeof limitSchema
-  >,
-);
+export const rateLimitsSchema = section(limitShape);
 export type RateLimitsConfig = z.output<typeof rateLimitsSchema>;

@@ -7,7 +7,7 @@ import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
 import type * as Library from '@peculiar/x509';
 import type { Clock } from './clock.ts';
-import { parseNetwork } from './ip-network.ts';
+import { canonicalAddress, parseNetwork } from './ip-network.ts';
 import type { Random } from './random.ts';
 
 type X509 = typeof Library;
@@ -105,7 +105,7 @@ export async function generateCertificate(
   if (notAfter >= Date.UTC(10_000, 0)) throw new Error('a certificate must end before the year 10000');
 
   const keys = await newKeys(options.key);
-  const subject = subjectName(options.subject);
+  const subject = subjectName(x509, options.subject);
   const subjectKeyId = await x509.SubjectKeyIdentifierExtension.create(keys.publicKey);
   const usages = options.extendedUsage ?? (options.authority === undefined ? ['serverauth'] : []);
   const extensions: Library.Extension[] = [
@@ -116,15 +116,14 @@ export async function generateCertificate(
   ];
   if (usages.length > 0) extensions.push(new x509.ExtendedKeyUsageExtension(usages.map(usageId)));
   // Without a subject the names are all that identifies it: critical then (RFC 5280 section 4.2.1.6).
-  if (names.length > 0)
-    extensions.push(new x509.SubjectAlternativeNameExtension(names, subject.length === 0));
+  if (names.length > 0) extensions.push(new x509.SubjectAlternativeNameExtension(names, subject.isEmpty));
   if (options.authority?.permitted !== undefined) {
     extensions.push(new x509.Extension('2.5.29.30', true, nameConstraints(options.authority.permitted)));
   }
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(deps.random),
-    subject,
-    issuer: issuer?.subject ?? subject,
+    subject: subject.name,
+    issuer: issuer?.subject ?? subject.name,
     notBefore: new Date(notBefore),
     notAfter: new Date(notAfter),
     publicKey: keys.publicKey,
@@ -142,13 +141,12 @@ export async function generateRequest(
   const x509 = await loadX509();
   const names = hostNames(options.hosts);
   const keys = await newKeys(options.key);
-  const subject = subjectName(options.subject);
+  const subject = subjectName(x509, options.subject);
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
-    name: subject,
+    name: subject.name,
     keys,
     signingAlgorithm: signing(options.key.type, options.hash),
-    extensions:
-      names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(names, subject.length === 0)],
+    extensions: names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(names, subject.isEmpty)],
   });
   return { request: `${request.toString('pem')}\n`, privateKey: pemOf(keys.privateKey) };
 }
@@ -202,10 +200,15 @@ export async function issueServerCertificate(
   );
 }
 
-/** The first host as the common name, if it fits there (64 characters). Only for people to read: clients look at hosts. */
+/**
+ * The first host as the common name, for people to read: clients look at hosts. Not if it is too long (64 characters) or
+ * an address, which OpenSSL would take for a name that an authority's limits must permit.
+ */
 export function namedAfter(hosts: readonly string[]): Subject {
-  const [first] = hosts;
-  return first === undefined || first.length > 64 ? { organization: ['Sallyport'] } : { commonName: first };
+  const [first = ''] = hosts;
+  return /[a-z]/i.test(first) && !/[:[]/.test(first) && first.length <= 64
+    ? { commonName: first }
+    : { organization: ['Sallyport'] };
 }
 
 // --- parts ----------------------------------------------------------------------------------------------------------
@@ -336,37 +339,46 @@ function serialNumber(random: Random): string {
   return bytes.toString('hex');
 }
 
-function subjectName(subject: Subject): Record<string, string[]>[] {
+function subjectName(x509: X509, subject: Subject): { name: Library.Name; isEmpty: boolean } {
+  const { commonName, country = [] } = subject;
+  if (commonName !== undefined && commonName.length > 64)
+    throw new Error('a common name has at most 64 characters');
+  for (const code of country) {
+    if (!/^[A-Z]{2}$/.test(code)) throw new Error(`'${code}' is no country code of two capital letters`);
+  }
   const attributes: readonly (readonly [string, readonly string[] | undefined])[] = [
-    ['C', subject.country],
     ['ST', subject.province],
     ['L', subject.locality],
     ['2.5.4.9', subject.streetAddress],
     ['2.5.4.17', subject.postcode],
     ['O', subject.organization],
     ['OU', subject.organizationalUnit],
-    ['CN', subject.commonName === undefined ? undefined : [subject.commonName]],
+    ['CN', commonName === undefined ? undefined : [commonName]],
   ];
-  for (const country of subject.country ?? []) {
-    if (!/^[A-Z]{2}$/.test(country))
-      throw new Error(`'${country}' is no country code of two capital letters`);
-  }
-  return attributes.flatMap(([type, values = []]) =>
-    values.filter((value) => value !== '').map((value) => ({ [type]: [value] })),
-  );
+  // Typed values: the library would read quotes and a leading # in plain text as syntax.
+  const params = [
+    ...country.map((printableString) => ({ C: [{ printableString }] })),
+    ...attributes.flatMap(([type, values = []]) =>
+      values.filter((value) => value !== '').map((utf8String) => ({ [type]: [{ utf8String }] })),
+    ),
+  ];
+  return { name: new x509.Name(params), isEmpty: params.length === 0 };
 }
 
 function hostNames(hosts: readonly string[]): { type: 'dns' | 'ip'; value: string }[] {
   return hosts.map((host) => {
     const bare = /^\[.*\]$/.test(host) ? host.slice(1, -1) : host;
-    return isIP(bare) === 0 ? { type: 'dns', value: domainName(host) } : { type: 'ip', value: bare };
+    const address = canonicalAddress(bare);
+    return address === null ? { type: 'dns', value: domainName(host) } : { type: 'ip', value: address };
   });
 }
 
 /** In ASCII, lower case; a `*` may stand for the first label. */
 function domainName(host: string): string {
   const wildcard = host.startsWith('*.');
-  const ascii = domainToASCII(wildcard ? host.slice(2) : host);
+  const plain = wildcard ? host.slice(2) : host;
+  // What is not ASCII is mapped; anything else that could vanish on the way (line ends, percent signs) is refused.
+  const ascii = /^[\w.\-\u0080-\u{10ffff}]+$/u.test(plain) ? domainToASCII(plain) : '';
   const labels = ascii.split('.');
   if (
     ascii === '' ||

@@ -79,7 +79,7 @@ export function openLogger(options: LogOptions, { clock }: { clock: Clock }): Op
     try {
       file = openDestination(openFile(), lost);
     } catch (error) {
-      throw new Error(`log.file_path: cannot open '${filePath}' for writing (${codeOf(error)})`, {
+      throw new Error(`cannot open '${filePath}' for writing (${codeOf(error)})`, {
         cause: error,
       });
     }
@@ -147,8 +147,12 @@ const deepest = 6;
 const longest = 8192;
 const mostItems = 100;
 
-/** A name is judged by its last word: `jwt_secret`, `Set-Cookie` and `privateKey` are secret, `key_id` is not. */
-function isSecretName(name: string): boolean {
+/**
+ * A name is judged by its last word: `jwt_secret`, `Set-Cookie` and `privateKey` are secret, `key_id` is not. A field
+ * that is just called `key` names a key of the configuration; deeper down it is taken for key material.
+ */
+function isSecretName(name: string, depth: number): boolean {
+  if (name === 'key' && depth === 0) return false;
   const lastWord = /[A-Z]?[a-z]+$|[A-Z]+$/.exec(name)?.[0].toLowerCase();
   return lastWord !== undefined && (secretWords.has(lastWord) || secretWords.has(lastWord.replace(/s$/, '')));
 }
@@ -170,7 +174,7 @@ function cleanObject(object: object, depth: number): Record<string, unknown> {
   const clean: Record<string, unknown> = Object.create(null);
   for (const [name, value] of Object.entries(object).slice(0, mostItems)) {
     if (value === undefined) continue;
-    clean[name] = isSecretName(name) && value !== null ? '[redacted]' : cleanValue(value, depth + 1);
+    clean[name] = isSecretName(name, depth) && value !== null ? '[redacted]' : cleanValue(value, depth + 1);
   }
   return clean;
 }

@@ -11,6 +11,8 @@ export interface Regex {
   readonly groupNames: readonly string[];
   /** Every text that matches begins with this; empty when the pattern does not say so. */
   readonly prefix: string;
+  /** Whether every match begins at the start of the text. False when in doubt. */
+  readonly isAnchored: boolean;
   test(text: string): boolean;
   /** The named groups of the leftmost match (null for a group that took no part), or null without a match. */
   match(text: string): Readonly<Record<string, string | null>> | null;
@@ -19,24 +21,41 @@ export interface Regex {
 /** Characters that mean themselves in a pattern, outside of classes. */
 const literal = /[^\\.+*?()|[\]{}^$]/u;
 
-/** Whether a `|` stands outside of all groups and classes (or the pattern is too odd to tell). */
+/** The index of the bracket that closes the class opened at `start`; the length of the source if none does. */
+function endOfClass(source: string, start: number): number {
+  let at = start + (source[start + 1] === '^' ? 2 : 1);
+  if (source[at] === ']') at++;
+  while (at < source.length && source[at] !== ']') {
+    const named = source.startsWith('[:', at) ? source.indexOf(':]', at + 2) : -1;
+    if (named !== -1) at = named + 2;
+    else at += source[at] === '\\' ? 2 : 1;
+  }
+  return at;
+}
+
+/** Whether a `|` stands outside of all groups and classes. */
 function hasTopLevelAlternation(source: string): boolean {
   let depth = 0;
-  for (let i = 0; i < source.length; i++) {
-    const char = source[i];
+  for (let at = 0; at < source.length; at++) {
+    const char = source[at];
     if (char === '\\') {
-      if (source[i + 1] === 'Q') return source.includes('|');
-      i++;
-    } else if (char === '[') {
-      // A class may hold brackets of its own ([[:digit:]], []a], [^]a]): rather than parse it, give up on a bar in it.
-      const end = source.indexOf(']', i + 2);
-      if (end === -1 || source.slice(i).includes('|')) return source.slice(i).includes('|');
-      i = end;
-    } else if (char === '(') depth++;
+      const quoted = source[at + 1] === 'Q' ? source.indexOf('\\E', at + 2) : at;
+      if (quoted === -1) return false;
+      at = quoted + 1;
+    } else if (char === '[') at = endOfClass(source, at);
+    else if (char === '(') depth++;
     else if (char === ')') depth--;
     else if (char === '|' && depth <= 0) return true;
   }
   return false;
+}
+
+const textStart = /^(?:\^|\\A)/;
+
+function isAnchored(source: string): boolean {
+  // With the flag m, ^ is the start of any line.
+  const rest = source.replace(/^\(\?[isU]+\)/, '');
+  return textStart.test(rest) && !hasTopLevelAlternation(rest);
 }
 
 /** The literal text after a leading `^` that every match must begin with. Cautious: empty when in doubt. */
@@ -67,6 +86,7 @@ export function compileRegex(source: string): Regex {
     source,
     groupNames,
     prefix,
+    isAnchored: isAnchored(source),
     test:
       prefix === ''
         ? (text) => compiled.test(text)

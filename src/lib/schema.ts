@@ -3,10 +3,10 @@
  * number, a number where text is expected, one item where a list is expected. Nothing is read that loses something.
  * Each schema carries a `ValueKind`, from which the reference, the JSON Schema and `config print` are made.
  */
-import { isIP } from 'node:net';
 import { z } from 'zod';
 import { type Address, type AddressRules, formatAddress, parseAddress } from './address.ts';
 import { formatDuration, parseDuration } from './duration.ts';
+import { parseNetwork } from './ip-network.ts';
 import { nearestWord } from './nearest-word.ts';
 
 export type JsonSchema = { readonly [key: string]: unknown };
@@ -192,9 +192,12 @@ export function url(...schemes: readonly string[]): z.ZodType<string> {
 
 /** True for an IP address and for `address/bits`. Bits beyond the prefix may be set. */
 export function isNetwork(value: string): boolean {
-  const [, host = '', bits] = /^([^/]*)(?:\/(0|[1-9]\d{0,2}))?$/.exec(value) ?? [];
-  const version = isIP(host);
-  return version !== 0 && !host.includes('%') && (bits === undefined || Number(bits) <= (version === 4 ? 32 : 128));
+  try {
+    parseNetwork(value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** CIDR or a single IP address. */

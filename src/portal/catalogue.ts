@@ -67,13 +67,14 @@ export function openCatalogue(directories: {
   const own = new Map<string, Map<string, Map<string, string>>>();
   const known = readNamespaces(directories.builtin);
   readInto(own, directories.builtin, known);
+  const keys = new Set(own.get(english)?.get(defaultNamespace)?.keys());
   if (directories.override !== undefined) readInto(own, directories.override, known);
 
   const namespaces = [...known].sort();
   const locales = [...own.keys()].sort();
   const languages = locales.map((locale) => describe(locale, own));
   const spelling = new Map(locales.map((locale) => [locale.toLowerCase(), locale]));
-  const complete = new Map(languages.map((language) => [language.locale, merge(language, own)]));
+  const complete = new Map(languages.map((language) => [language.locale, merge(language, own, keys)]));
 
   function texts(language: string): Texts {
     return complete.get(spelling.get(language.toLowerCase()) ?? english) ?? {};
@@ -208,11 +209,10 @@ function describe(locale: string, own: Sources): CatalogueLanguage {
   };
 }
 
-/** A language may only say what English says: other keys are of no page, and plural forms are those of its own grammar. */
-function merge({ locale, fallbacks }: CatalogueLanguage, own: Sources): Texts {
-  const base = own.get(english)?.get(defaultNamespace);
+/** A language may only say what our English says: no page asks for other keys. Plural forms are those of its own grammar. */
+function merge({ locale, fallbacks }: CatalogueLanguage, own: Sources, keys: ReadonlySet<string>): Texts {
   const isKnown = (key: string): boolean =>
-    base !== undefined && (base.has(key) || base.has(key.replace(/_(?:zero|one|two|few|many)$/, '_other')));
+    keys.has(key) || keys.has(key.replace(/_(?:zero|one|two|few|many)$/, '_other'));
   const merged = new Map<string, string>();
   for (const from of [locale, ...fallbacks].toReversed()) {
     for (const [key, text] of own.get(from)?.get(defaultNamespace) ?? []) {

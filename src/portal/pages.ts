@@ -56,7 +56,9 @@ export function createPages(deps: PageDeps): {
 
   const problem = (request: RouteRequest, status: number): Reply => {
     const code = PROBLEMS[status] ?? (status >= 500 ? 'internal' : 'bad-request');
-    return show(request, { page: 'problem', status, code, requestId: request.id }, status);
+    // A page that was asked for by GET may be asked for again; what a form posted must not be repeated by a link.
+    const retry = request.method === 'GET' ? { retry: `${base.slice(0, -1)}${request.path}${searchOf(request)}` } : {};
+    return show(request, { page: 'problem', status, code, requestId: request.id, ...retry }, status);
   };
 
   /** `rd` and `rm` of a page or form; a target that was named and is not safe is told. */
@@ -194,6 +196,11 @@ function signedInPage(
   const { displayName, username } = session.payload.profile;
   if (step.next === 'second-factor') return { page: 'second-factor', displayName, username, target };
   return { page: 'signed-in', displayName, username, target, error };
+}
+
+function searchOf(request: RouteRequest): string {
+  const text = request.query.toString();
+  return text === '' ? '' : `?${text}`;
 }
 
 /** `rm`: the method of the request that led here. */

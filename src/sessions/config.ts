@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
 import type { z } from 'zod';
+import { canonicalAddress } from '../lib/ip-network.ts';
 import { isPublicSuffix } from '../lib/public-suffix.ts';
 import { choice, duration, flag, integer, list, scalar, secret, section, text, url } from '../lib/schema.ts';
 import { tlsSchema } from '../lib/tls-config.ts';
@@ -19,7 +19,7 @@ const domain = scalar({ name: 'domain', json: { type: 'string' } }, (value) => {
   if (name === '') throw new Error('must be the domain that the cookie is for');
   if (/^\*?\./.test(name)) throw new Error('must be the bare domain, without * and without a leading dot');
   if (name !== name.toLowerCase()) throw new Error(`must be lower case: ${name.toLowerCase()}`);
-  if (isIP(name) !== 0) return name;
+  if (canonicalAddress(name) !== null) return name;
   if (!/^(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/.test(name) || name.length > 253) {
     throw new Error('must be a domain name in ASCII, without scheme, port or path');
   }

@@ -1,5 +1,8 @@
 import type { Exception } from './rows.ts';
 
+const envoyRefuses = 'Envoy refuses such a request itself.';
+const redirectsAll = 'These files make every 401 of the gateway a 302.';
+
 /** What does not hold behind a proxy, by its name. */
 export const exceptions: Readonly<Record<string, readonly Exception[]>> = {
   caddy: [
@@ -12,7 +15,47 @@ export const exceptions: Readonly<Record<string, readonly Exception[]>> = {
   envoy: [
     {
       row: 'Connection cannot take the identity away',
-      reason: 'Envoy refuses such a request with 400.',
+      reason: envoyRefuses,
+      instead: { status: 400, reaches: false },
+    },
+  ],
+  'nginx, as documented for Authelia': [
+    {
+      row: 'an anonymous POST is sent to the portal as a GET',
+      reason: redirectsAll,
+      instead: { status: 302 },
+    },
+    { row: 'a script that is not signed in gets 401', reason: redirectsAll, instead: { status: 302 } },
+    {
+      row: 'a program that asks for JSON and is not signed in gets 401',
+      reason: redirectsAll,
+      instead: { status: 302 },
+    },
+    {
+      row: 'a wrong Basic password is 401 and not a redirect',
+      reason: redirectsAll,
+      instead: { status: 302 },
+    },
+    { row: 'no answer: nothing gets through', reason: 'These files let nginx wait for 240 seconds.' },
+  ],
+  'caddy, as documented for Authelia': [
+    { row: 'no answer: nothing gets through', reason: 'These files set no limit, and Caddy waits for ever.' },
+  ],
+  'envoy, as documented for Authelia': [
+    {
+      row: 'a script that is not signed in gets 401',
+      reason: 'These files keep X-Requested-With from the gateway.',
+      instead: { status: 302 },
+    },
+    {
+      row: 'one factor opens the page, and the application sees who it is',
+      reason: 'These files set no X-Forwarded-Host for the application.',
+      instead: { seen: { 'Remote-User': 'john', 'Remote-Groups': 'dev,admins', 'Remote-Name': 'John Doe' } },
+    },
+    {
+      row: 'a network rule sees the address of the client',
+      reason: 'These files keep X-Forwarded-For from the gateway.',
+      instead: { status: 302, reaches: false },
     },
   ],
 };

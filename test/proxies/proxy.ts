@@ -22,6 +22,8 @@ export interface Places {
 
 export interface Proxy {
   readonly name: string;
+  /** Whether the files are ours: more is asked of them. */
+  readonly ours: boolean;
   /** The folder with its files. */
   readonly files: string;
   readonly find: () => string | undefined;
@@ -42,6 +44,7 @@ const certificateFiles = ({ certificate }: Places): [string, string][] => [
 
 const nginx: Proxy = {
   name: 'nginx',
+  ours: true,
   files: join(root, 'deploy/nginx'),
   find: () => findProgram('nginx'),
   arguments: (folder) => [
@@ -71,6 +74,7 @@ const nginx: Proxy = {
 
 const haproxy: Proxy = {
   name: 'haproxy',
+  ours: true,
   files: join(root, 'deploy/haproxy'),
   find: () => findProgram('haproxy'),
   arguments: (folder) => ['-db', '-f', join(folder, 'haproxy.cfg')],
@@ -87,6 +91,7 @@ const haproxy: Proxy = {
 
 const caddy: Proxy = {
   name: 'caddy',
+  ours: true,
   files: join(root, 'deploy/caddy'),
   find: () => findProgram('caddy'),
   arguments: (folder) => ['run', '--adapter', 'caddyfile', '--config', join(folder, 'Caddyfile')],
@@ -100,18 +105,13 @@ const caddy: Proxy = {
 
 const envoy: Proxy = {
   name: 'envoy',
+  ours: true,
   files: join(root, 'deploy/envoy'),
   find: () => findProgram(join(root, '.cache/envoy/bin/envoy')),
   arguments: (folder) => [
-    ...[
-      '-c',
-      join(folder, 'envoy.yaml'),
-      '--concurrency',
-      '1',
-      '--disable-hot-restart',
-      '--log-level',
-      'error',
-    ],
+    '-c',
+    join(folder, 'envoy.yaml'),
+    ...'--concurrency 1 --disable-hot-restart --log-level error'.split(' '),
   ],
   substitutions: (places) => [
     ...certificateFiles(places),
@@ -136,6 +136,7 @@ export const shipped: readonly Proxy[] = [nginx, haproxy, caddy, envoy];
 const style = (proxy: Proxy): Proxy => ({
   ...proxy,
   name: `${proxy.name}, as documented for Authelia`,
+  ours: false,
   files: join(import.meta.dirname, 'fixtures/authelia-style', proxy.name),
   substitutions: (places) => [
     ...proxy.substitutions(places),

@@ -4,6 +4,8 @@ import type { Ask } from './site.ts';
 
 export interface Row {
   readonly name: string;
+  /** Only files that are written for it can keep this, whatever the gateway answers: asked of the files of deploy/. */
+  readonly byFiles?: true;
   readonly ask: Ask;
   readonly expect: {
     /** One status, or several that are equally right. */
@@ -21,6 +23,8 @@ export interface Row {
 export interface Exception {
   readonly row: string;
   readonly reason: string;
+  /** What comes out in its place, which is then tested; without it the row is left out. */
+  readonly instead?: Partial<Row['expect']>;
 }
 
 const nobody = { 'Remote-User': '', 'Remote-Groups': '', 'Remote-Name': '', 'Remote-Email': '' };
@@ -178,6 +182,7 @@ export const rows: readonly Row[] = [
   },
   {
     name: 'forwarding headers for the application come from the connection',
+    byFiles: true,
     ask: { target: '/', who: 'john', headers: forgedForwarding, from: '127.0.0.3' },
     expect: {
       status: 200,
@@ -212,11 +217,13 @@ export const rows: readonly Row[] = [
   },
   {
     name: 'a forged identity with underscores does not reach the application',
+    byFiles: true,
     ask: { host: 'app2', target: '/', headers: forgedUnderscores },
     expect: { status: 200, reaches: true, seen: nobody },
   },
   {
     name: 'Connection cannot take the identity away',
+    byFiles: true,
     ask: {
       target: '/',
       who: 'john',
@@ -253,6 +260,7 @@ export const rows: readonly Row[] = [
   })),
   {
     name: 'the authorization endpoints are closed to visitors',
+    byFiles: true,
     ask: {
       host: 'auth',
       target: '/api/authz/forward-auth',
@@ -267,6 +275,7 @@ export const rows: readonly Row[] = [
   },
   {
     name: 'a host that nobody configured is no way in',
+    byFiles: true,
     ask: { target: '/', who: 'john', headers: [['Host', 'other.example.com']] },
     expect: { status: [400, 404, 421], reaches: false },
   },

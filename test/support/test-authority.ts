@@ -24,41 +24,20 @@ export async function createTestCertificate(
   const openssl = findProgram('openssl');
   if (openssl === undefined) throw new Error('openssl is not installed: run scripts/install-test-servers');
   const file = (name: string): string => join(folder, name);
-  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'];
-  await run(openssl, [
-    ...[
-      'req',
-      '-x509',
-      ...newKey,
-      '-subj',
-      '/CN=Sallyport tests',
-      '-addext',
-      'keyUsage=critical,keyCertSign',
-    ],
-    ...['-keyout', file('authority.key'), '-out', file('authority.crt')],
-  ]);
-  await run(openssl, [
-    ...[
-      'req',
-      '-x509',
-      ...newKey,
-      '-subj',
-      `/CN=${names[0]}`,
-      '-CA',
-      file('authority.crt'),
-      '-CAkey',
-      file('authority.key'),
-    ],
-    ...['-addext', `subjectAltName=${names.map((name) => `DNS:${name}`).join(',')}`],
-    ...[
-      '-addext',
-      'basicConstraints=critical,CA:FALSE',
-      '-keyout',
-      file('server.key'),
-      '-out',
-      file('server.crt'),
-    ],
-  ]);
+  const request = '-x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1'.split(' ');
+  const issue = (name: string, args: readonly string[]): Promise<unknown> =>
+    run(openssl, ['req', ...request, ...args, '-keyout', file(`${name}.key`), '-out', file(`${name}.crt`)]);
+  await issue('authority', ['-subj', '/CN=Sallyport tests', '-addext', 'keyUsage=critical,keyCertSign']);
+  const alternatives = `subjectAltName=${names.map((name) => `DNS:${name}`).join(',')}`;
+  const subject = [
+    '-subj',
+    `/CN=${names[0]}`,
+    '-addext',
+    alternatives,
+    '-addext',
+    'basicConstraints=critical,CA:FALSE',
+  ];
+  await issue('server', ['-CA', file('authority.crt'), '-CAkey', file('authority.key'), ...subject]);
   const [certificate, key] = await Promise.all([readFile(file('server.crt')), readFile(file('server.key'))]);
   await writeFile(file('server.pem'), Buffer.concat([certificate, key]));
   await chmod(file('server.key'), 0o644);

@@ -81,6 +81,6 @@ export function ActionButton({
 }
 
 function initialOf(name: string): string {
-  const [first = ''] = new Intl.Segmenter().segment(name.trim());
-  return typeof first === 'string' ? first : first.segment.toLocaleUpperCase();
+  const [first = ''] = name.trim();
+  return first.toUpperCase();
 }

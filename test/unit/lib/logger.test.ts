@@ -155,11 +155,18 @@ describe('secrets', () => {
 
   it('keeps what is only named near one', () => {
     expect(
-      entry((logger) => logger.info({ key_id: 'a1', monkey: 'b', password_policy: 'c' }, 'm')),
+      entry((logger) => logger.info({ key_id: 'a1', monkey: 'b', password_policy: 'c', key: 'x.y' }, 'm')),
     ).toMatchObject({
+      key: 'x.y',
       key_id: 'a1',
       monkey: 'b',
       password_policy: 'c',
+    });
+  });
+
+  it('takes a nested key for key material', () => {
+    expect(entry((logger) => logger.info({ tls: { key: 'tell-tale' } }, 'm'))).toMatchObject({
+      tls: { key: '[redacted]' },
     });
   });
 
@@ -212,7 +219,7 @@ describe('the file', () => {
   });
 
   it('is named in the error if it cannot be opened', () => {
-    expect(() => openAt(join(folder, 'missing', 'log'))).toThrow(/log\.file_path: .*missing\/log.*ENOENT/);
+    expect(() => openAt(join(folder, 'missing', 'log'))).toThrow(/cannot open .*missing\/log.*ENOENT/);
   });
 
   it('loses lines when the disk is full, goes on, and says afterwards how many', async () => {

@@ -21,7 +21,7 @@ describe('the document', () => {
     expect(html).toContain('<meta name="color-scheme" content="light dark"');
     expect(html).toContain('<meta name="robots" content="noindex, nofollow"');
     for (const element of ['title', 'header', 'main', 'h1']) {
-      expect(html.split(`<${element}>`).length + html.split(`<${element} `).length - 2, element).toBe(1);
+      expect(html.match(new RegExp(`<${element}[ >]`, 'g'))).toHaveLength(1);
     }
     expect(html).toMatch(/<title>[^<]+ · Sallyport<\/title>/);
     expect(html).not.toMatch(/undefined|\[object|NaN/);
@@ -46,7 +46,7 @@ describe('the document', () => {
       ([, path]) => path ?? '',
     );
     expect(links).toHaveLength(4);
-    for (const link of links) expect(assets.get(link)?.immutable, link).toBe(true);
+    expect(links.filter((link) => assets.get(link)?.immutable !== true)).toEqual([]);
   });
 
   it('gives every text that it shows: no key of the catalogue is on any page', () => {
@@ -67,7 +67,7 @@ describe('the document', () => {
     const html = render(
       dataOf(login, { base: '/sso/', logo: 'static/media/logo.12345678.png', icon: 'favicon.ico' }),
     );
-    expect(tagWith(html, 'alt=""')).toContain('src="/sso/static/media/logo.12345678.png"');
+    expect(tagWith(html, 'alt')).toContain('src="/sso/static/media/logo.12345678.png"');
     expect(tagWith(html, 'rel="icon"')).toContain('href="/sso/favicon.ico"');
   });
 

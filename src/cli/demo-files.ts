@@ -1,0 +1,113 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { createAuthority, issueServerCertificate } from '../lib/certificates.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import { hashPassword } from '../users/digest.ts';
+import { DEFAULT_PASSWORD_OPTIONS } from '../users/password-options.ts';
+
+/** The demo's folder: made once, then kept, so that the browser's trust and the passwords stay. */
+export interface DemoFiles {
+  readonly configuration: string;
+  readonly sites: readonly string[];
+  readonly people: readonly Person[];
+}
+
+interface Person {
+  readonly name: string;
+  readonly displayName: string;
+  readonly groups: readonly string[];
+  readonly password: string;
+}
+
+const DOMAIN = 'demo.localhost';
+const SITES = ['whoami', 'admin', 'public', 'bank'].map((name) => `${name}.${DOMAIN}`);
+const PEOPLE = [
+  { name: 'alice', displayName: 'Alice Ångström', groups: ['admins', 'family'] },
+  { name: 'bob', displayName: 'Bob', groups: ['family'] },
+] as const;
+
+export async function prepareDemo(
+  folder: string,
+  port: number,
+  deps: { readonly clock: Clock; readonly random: Random },
+): Promise<DemoFiles> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  chmodSync(folder, 0o700);
+  const at = (name: string): string => join(folder, name);
+  const write = (name: string, text: string): void => writeFileSync(at(name), text, { mode: 0o600 });
+
+  if (!existsSync(at('certificate.pem'))) {
+    const authority = await createAuthority({ commonName: 'Sallyport demo authority', permitted: [DOMAIN] }, deps);
+    const issued = await issueServerCertificate(authority, [DOMAIN, `*.${DOMAIN}`], {}, deps);
+    write('ca.pem', authority.certificate);
+    write('key.pem', issued.privateKey);
+    write('certificate.pem', issued.certificate);
+  }
+  if (!existsSync(at('people.json'))) {
+    const people = PEOPLE.map((person) => ({ ...person, password: deps.random.bytes(9).toString('base64url') }));
+    write('users.yml', await usersFile(people, deps.random));
+    write('people.json', `${JSON.stringify(people, null, 2)}\n`);
+  }
+  if (!existsSync(at('session-secret'))) write('session-secret', `${deps.random.bytes(48).toString('base64url')}\n`);
+  write('configuration.yml', configuration(at, port, readFileSync(at('session-secret'), 'utf8').trim()));
+  const people = JSON.parse(readFileSync(at('people.json'), 'utf8')) as readonly Person[];
+  return { configuration: at('configuration.yml'), sites: SITES, people };
+}
+
+async function usersFile(people: readonly Person[], random: Random): Promise<string> {
+  const entries = await Promise.all(
+    people.map(async ({ name, displayName, groups, password }) => {
+      const digest = await hashPassword(password, DEFAULT_PASSWORD_OPTIONS, random);
+      return `  ${name}:
+    displayname: ${JSON.stringify(displayName)}
+    password: '${digest}'
+    email: ${name}@${DOMAIN}
+    groups: [${groups.join(', ')}]
+`;
+    }),
+  );
+  return `users:\n${entries.join('')}`;
+}
+
+function configuration(at: (name: string) => string, port: number, secret: string): string {
+  const path = (name: string): string => JSON.stringify(at(name));
+  return `# Written by "sallyport demo" at each start.
+server:
+  address: 'tcp://127.0.0.1:${port}/'
+  tls:
+    certificate: ${path('certificate.pem')}
+    key: ${path('key.pem')}
+
+theme: auto
+
+authentication_backend:
+  file:
+    path: ${path('users.yml')}
+
+session:
+  name: __Secure-sallyport
+  secret: '${secret}'
+  expiration: 12h
+  inactivity: 1h
+  cookies:
+    - domain: ${DOMAIN}
+      authelia_url: 'https://auth.${DOMAIN}:${port}'
+
+access_control:
+  default_policy: deny
+  rules:
+    - domain: public.${DOMAIN}
+      policy: bypass
+    - domain: bank.${DOMAIN}
+      policy: two_factor
+    - domain: admin.${DOMAIN}
+      subject: 'group:admins'
+      policy: one_factor
+    - domain: admin.${DOMAIN}
+      policy: deny
+    - domain: whoami.${DOMAIN}
+      policy: one_factor
+`;
+}

@@ -1,0 +1,200 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { BackendUnavailable } from '../../src/users/backend.ts';
+import { userBackends } from '../../src/users/registry.ts';
+import { userBackendHarnesses } from './user-backend-harnesses.ts';
+import type { OpenHarness, Somebody } from './user-backend-harnesses.ts';
+
+/** What `src/users/backend.ts` says, sentence by sentence, of every driver of the registry. */
+
+const jane: Somebody = {
+  name: 'jane',
+  password: 'correct horse',
+  displayName: 'Jane Doe',
+  emails: ['jane@example.com', 'jd@example.com'],
+  groups: ['admins', 'dev'],
+};
+const zoe: Somebody = { name: 'zoë', password: 'Zürich 漢字 🔐', displayName: 'Zoë' };
+const gone: Somebody = { name: 'gone', password: 'still right', disabled: true };
+const everybody = [jane, zoe, gone];
+
+const profileOfJane = {
+  username: 'jane',
+  displayName: 'Jane Doe',
+  emails: ['jane@example.com', 'jd@example.com'],
+  groups: ['admins', 'dev'],
+};
+
+describe.each(Object.keys(userBackends) as (keyof typeof userBackends)[])('user backend %s', (driver) => {
+  const harness = userBackendHarnesses[driver];
+  let open: OpenHarness | undefined;
+  const start = async (people: readonly Somebody[] = everybody): Promise<OpenHarness> => {
+    open = await harness.open(people);
+    return open;
+  };
+  afterEach(async () => {
+    await open?.dispose();
+    open = undefined;
+  });
+
+  const rule = (name: string, run: () => Promise<void>): void => {
+    const exception = harness.exceptions.find((candidate) => candidate.test === name);
+    if (exception) test.skip(`${name} (${exception.reason})`, run);
+    else test(name, run);
+  };
+
+  rule('finds a person with everything that is known', async () => {
+    const { backend } = await start();
+    expect(await backend.find('jane')).toEqual(profileOfJane);
+    expect(await backend.find('zoë')).toEqual({
+      username: 'zoë',
+      displayName: 'Zoë',
+      emails: [],
+      groups: [],
+    });
+  });
+
+  rule('finds nobody for unknown names', async () => {
+    const { backend } = await start();
+    for (const name of ['nobody', '', 'constructor', '__proto__', 'toString', '*', 'jane ', 'a\0b']) {
+      expect(await backend.find(name), name).toBeNull();
+    }
+  });
+
+  rule('finds nobody for disabled people', async () => {
+    const { backend } = await start();
+    expect(await backend.find('gone')).toBeNull();
+  });
+
+  rule('a right password succeeds with the profile', async () => {
+    const { backend } = await start();
+    expect(await backend.checkPassword('jane', jane.password)).toEqual({
+      status: 'success',
+      user: profileOfJane,
+    });
+    expect(await backend.checkPassword('zoë', zoe.password)).toMatchObject({ status: 'success' });
+  });
+
+  rule('unknown, disabled and wrong are the same answer', async () => {
+    const { backend } = await start();
+    for (const [name, password] of [
+      ['jane', 'wrong'],
+      ['jane', gone.password],
+      ['nobody', jane.password],
+      ['__proto__', jane.password],
+      ['', jane.password],
+      ['gone', gone.password],
+      ['gone', 'wrong'],
+    ] as const) {
+      expect(await backend.checkPassword(name, password), `${name}, ${password}`).toEqual({
+        status: 'failure',
+      });
+    }
+  });
+
+  rule('a check costs the same whoever is asked about', async () => {
+    const { backend, takeCost } = await start();
+    takeCost();
+    await backend.checkPassword('jane', jane.password);
+    const right = takeCost();
+    expect(right).not.toEqual([]);
+    for (const [name, password] of [
+      ['jane', 'wrong'],
+      ['nobody', 'wrong'],
+      ['someone else', jane.password],
+      ['gone', gone.password],
+      ['gone', 'wrong'],
+    ] as const) {
+      await backend.checkPassword(name, password);
+      expect(takeCost(), name).toEqual(right);
+    }
+  });
+
+  rule('passwords are compared as typed', async () => {
+    const { backend } = await start();
+    for (const password of [
+      ` ${jane.password}`,
+      `${jane.password} `,
+      `${jane.password}\n`,
+      `${jane.password}\0`,
+      jane.password.toUpperCase(),
+    ]) {
+      expect(await backend.checkPassword('jane', password), password).toEqual({ status: 'failure' });
+    }
+    expect(await backend.checkPassword('zoë', zoe.password.normalize('NFD'))).toEqual({
+      status: 'failure',
+    });
+  });
+
+  rule('a text that cannot be a password fails without being tried', async () => {
+    const { backend, takeCost } = await start();
+    takeCost();
+    for (const password of ['', 'a'.repeat(1025), '🔐'.repeat(257), '\uD800']) {
+      expect(await backend.checkPassword('jane', password)).toEqual({ status: 'failure' });
+    }
+    expect(takeCost()).toEqual([]);
+  });
+
+  rule('a password of 256 characters of any script works', async () => {
+    const long = { ...jane, password: '🔐'.repeat(256) };
+    const { backend } = await start([long]);
+    expect(await backend.checkPassword('jane', long.password)).toMatchObject({ status: 'success' });
+  });
+
+  rule('many checks at once each get their own answer', async () => {
+    const { backend } = await start();
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, i) => {
+        const [name, password] = i % 2 ? (['jane', jane.password] as const) : (['zoë', 'wrong'] as const);
+        return backend.checkPassword(name, password);
+      }),
+    );
+    expect(answers.map((answer) => (answer.status === 'success' ? answer.user.username : null))).toEqual(
+      Array.from({ length: 40 }, (_, i) => (i % 2 ? 'jane' : null)),
+    );
+  });
+
+  rule('a backend that cannot answer throws BackendUnavailable, known or not, right or wrong', async () => {
+    const { backend, cutOff } = await start();
+    cutOff();
+    for (const [name, password] of [
+      ['jane', jane.password],
+      ['jane', 'wrong'],
+      ['nobody', 'wrong'],
+      ['gone', gone.password],
+    ] as const) {
+      await expect(backend.checkPassword(name, password), name).rejects.toThrow(BackendUnavailable);
+    }
+  });
+
+  rule('reload reads the source again', async () => {
+    const { backend, change } = await start();
+    await change([{ ...jane, password: 'new one', groups: ['dev'] }, { ...zoe, disabled: true }]);
+    await backend.reload();
+    expect(await backend.find('jane')).toMatchObject({ groups: ['dev'] });
+    expect(await backend.find('zoë')).toBeNull();
+    expect(await backend.find('gone')).toBeNull();
+    expect(await backend.checkPassword('jane', jane.password)).toEqual({ status: 'failure' });
+    expect(await backend.checkPassword('jane', 'new one')).toMatchObject({ status: 'success' });
+    expect(await backend.checkPassword('zoë', zoe.password)).toEqual({ status: 'failure' });
+  });
+
+  rule('reload throws for a bad source and keeps the last good state', async () => {
+    const { backend, change, spoil } = await start();
+    await spoil();
+    await expect(backend.reload()).rejects.toThrow();
+    expect(await backend.find('jane')).toEqual(profileOfJane);
+    expect(await backend.checkPassword('jane', jane.password)).toMatchObject({ status: 'success' });
+    await change([jane]);
+    await backend.reload();
+    expect(await backend.find('zoë')).toBeNull();
+  });
+
+  rule('after close every call throws BackendUnavailable', async () => {
+    const { backend } = await start();
+    await backend.close();
+    await backend.close();
+    await expect((async () => backend.find('jane'))()).rejects.toThrow(BackendUnavailable);
+    await expect(backend.checkPassword('jane', jane.password)).rejects.toThrow(BackendUnavailable);
+    await expect(backend.reload()).rejects.toThrow(BackendUnavailable);
+  });
+});
