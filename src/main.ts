@@ -1,5 +1,3 @@
-import { enableCompileCache } from 'node:module';
-
 import type { Command } from 'commander';
 
 import { environment } from './config/environment.ts';
@@ -37,5 +35,4 @@ async function main(argv: readonly string[]): Promise<void> {
   await root.parseAsync(argv, { from: 'user' });
 }
 
-enableCompileCache();
 await main(process.argv.slice(2));

@@ -49,6 +49,8 @@ core.register_action("sallyport", { "http-req" }, function(txn)
     ["x-forwarded-host"] = { txn.sf:req_fhdr("host") },
     ["x-forwarded-uri"] = { uri },
     ["x-forwarded-for"] = { txn.sf:src() },
+    -- The client would write */* for a visitor who sent no Accept, a WebSocket for example, and that reads as a browser.
+    ["accept"] = { "" },
   }
   for _, name in ipairs(PASSED) do
     local list = values(received, name)

@@ -84,11 +84,12 @@ function formatReasons({ rules }: ReadingReport): string {
     .join('');
 }
 
-const outcomes = {
-  allow: 'allowed',
-  challenge: 'asked to sign in, or for another factor',
-  deny: 'denied (403)',
-} as const;
+function describeOutcome(requirement: Requirement, level: AuthenticationLevel): string {
+  const outcome = outcomeOf(requirement, level);
+  if (outcome === 'challenge') return level === 0 ? 'asked to sign in' : 'asked for another factor';
+  return outcome === 'allow' ? 'allowed' : 'denied (403)';
+}
+
 const shown: readonly (readonly [AuthenticationLevel, string])[] = [
   [0, 'not signed in'],
   [1, 'one factor'],
@@ -102,7 +103,7 @@ function formatResult(requirement: Requirement, isAnonymous: boolean): string {
   const levels = shown.filter(([level]) => (isAnonymous ? level === 0 : level > 0));
   return [
     `${isOpen ? 'Potentially ' : 'Policy '}${requirement.level}, by ${place}.`,
-    ...levels.map(([level, name]) => `  ${name}: ${outcomes[outcomeOf(requirement, level)]}`),
+    ...levels.map(([level, name]) => `  ${name}: ${describeOutcome(requirement, level)}`),
     ...(isOpen
       ? ['The rule depends on who is asking: give --username and --groups to see what follows.']
       : []),

@@ -3,17 +3,7 @@
  * Authelia's commands. Keys are written for their owner only (0600), and nothing is overwritten without `--force`.
  */
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import {
@@ -34,6 +24,7 @@ import { systemClock } from '../lib/clock.ts';
 import { parseDuration } from '../lib/duration.ts';
 import { systemRandom } from '../lib/random.ts';
 import type { CliIo } from './io.ts';
+import { codeOf, refuseExisting, writeFiles, type NewFile } from './new-files.ts';
 
 const deps = { clock: systemClock, random: systemRandom };
 
@@ -311,7 +302,7 @@ function attachGenerate(group: Command, kind: Kind, io: CliIo): void {
           [
             { path: key, text: made.privateKey, secret: true },
             { path: certificate, text: made.certificate },
-            ...legacy.map((path) => legacyFile(kind, path, made.privateKey)),
+            ...legacy.map((path) => legacyKey(kind, path, made.privateKey)),
             ...bundles.map(({ file, secret }) => ({
               path: at(file),
               text: secret ? made.privateKey + chain : chain,
@@ -352,7 +343,7 @@ function attachRequest(group: Command, kind: Kind, io: CliIo): void {
           [
             { path: key, text: made.privateKey, secret: true },
             { path: file, text: made.request },
-            ...legacy.map((path) => legacyFile(kind, path, made.privateKey)),
+            ...legacy.map((path) => legacyKey(kind, path, made.privateKey)),
           ],
           options.force,
         );
@@ -384,22 +375,24 @@ function attachPair(group: Command, kind: Kind, io: CliIo): void {
       reporting(io, async (options: PairOptions) => {
         const key = join(options.directory, options['file.privateKey']);
         const publicKey = join(options.directory, options['file.publicKey']);
+        const legacy = legacyOf(kind, options, key);
         // Public keys had an encoding of their own for RSA only.
-        const legacy = [
-          ...legacyOf(kind, options, key),
-          ...(kind.legacy === 'pkcs1' ? legacyOf(kind, options, publicKey) : []),
-        ];
-        refuseExisting([key, publicKey, ...legacy], options.force);
+        const legacyPublic = kind.legacy === 'pkcs1' ? legacyOf(kind, options, publicKey) : [];
+        refuseExisting([key, publicKey, ...legacy, ...legacyPublic], options.force);
         const made = await generateKeyPair(kind.key(options));
         writeFiles(
           [
             { path: key, text: made.privateKey, secret: true },
             { path: publicKey, text: made.publicKey },
-            ...legacy.map((path, index) => legacyFile(kind, path, made.privateKey, index === 1)),
+            ...legacy.map((path) => legacyKey(kind, path, made.privateKey)),
+            ...legacyPublic.map((path) => ({
+              path,
+              text: String(createPublicKey(made.publicKey).export({ type: 'pkcs1', format: 'pem' })),
+            })),
           ],
           options.force,
         );
-        io.out(describeFiles(key, publicKey, legacy, 'Public key'));
+        io.out(describeFiles(key, publicKey, [...legacy, ...legacyPublic], 'Public key'));
       }),
     );
 }
@@ -542,15 +535,6 @@ function readAuthority(
   return { certificate: text(certificate), privateKey: text(privateKey) };
 }
 
-// --- files ----------------------------------------------------------------------------------------------------------
-
-interface NewFile {
-  path: string;
-  text: string;
-  /** Readable by its owner only. */
-  secret?: boolean;
-}
-
 /** The names of files in the older form: `private.pem` has `private.legacy.pem` beside it. */
 function legacyOf(
   kind: Kind,
@@ -564,50 +548,9 @@ function legacyOf(
   ];
 }
 
-function legacyFile(kind: Kind, path: string, privateKey: string, isPublic = false): NewFile {
-  const type = kind.legacy ?? 'pkcs1';
-  const text = isPublic
-    ? createPublicKey(privateKey).export({ type: 'pkcs1', format: 'pem' })
-    : createPrivateKey(privateKey).export({ type, format: 'pem' });
-  return { path, text: String(text), secret: !isPublic };
-}
-
-function refuseExisting(paths: readonly string[], force: true | undefined): void {
-  const twice = paths.find((path, index) => paths.indexOf(path) !== index);
-  if (twice !== undefined) throw new Error(`${twice} would be written twice: give the files different names`);
-  if (force) return;
-  for (const path of paths) {
-    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) throw existsAlready(path);
-  }
-}
-
-function existsAlready(path: string): Error {
-  return new Error(
-    `${path} exists already, so nothing was written; choose another folder, or replace it with --force`,
-  );
-}
-
-/** All or none: what was written is taken back when one fails. */
-function writeFiles(files: readonly NewFile[], force: true | undefined): void {
-  const written: string[] = [];
-  for (const file of files) {
-    const path = force ? `${file.path}.${process.pid}.new` : file.path;
-    try {
-      mkdirSync(dirname(file.path), { recursive: true });
-      const descriptor = openSync(path, 'wx', file.secret ? 0o600 : 0o644);
-      written.push(path);
-      try {
-        writeSync(descriptor, file.text);
-      } finally {
-        closeSync(descriptor);
-      }
-    } catch (error) {
-      for (const done of written) rmSync(done, { force: true });
-      if (codeOf(error) === 'EEXIST' && existsSync(path)) throw existsAlready(path);
-      throw new Error(`cannot write ${file.path} (${codeOf(error)})`, { cause: error });
-    }
-  }
-  if (force) for (const { path } of files) renameSync(`${path}.${process.pid}.new`, path);
+function legacyKey(kind: Kind, path: string, privateKey: string): NewFile {
+  const text = createPrivateKey(privateKey).export({ type: kind.legacy ?? 'pkcs1', format: 'pem' });
+  return { path, text: String(text), secret: true };
 }
 
 // --- words ----------------------------------------------------------------------------------------------------------
@@ -640,10 +583,6 @@ function describeFiles(
 
 const oneLine = (name: string): string => name.replaceAll('\n', ', ');
 const row = (label: string, value: string): string => `  ${`${label}:`.padEnd(14)}${value}\n`;
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
-}
 
 /** Whatever goes wrong is one line for the user, and exit code 1. */
 function reporting<T>(io: CliIo, action: (options: T) => Promise<void>): (options: T) => Promise<void> {

@@ -24,7 +24,9 @@ export interface CryptoDeps {
 
 export function cryptoCommand(io: CliIo, deps: CryptoDeps = {}): Command {
   const { random = systemRandom, readSecret = readSecretFromInput } = deps;
-  const command = new Command('crypto').description('Make random values, password digests, keys and certificates');
+  const command = new Command('crypto').description(
+    'Make random values, password digests, keys and certificates',
+  );
   attachRand(command, io, random);
   const hash = command.command('hash').description('Make and check password digests');
   attachGenerate(hash, { io, random, readSecret });
@@ -65,7 +67,11 @@ const VARIANT = { key: 'variant', flags: '-v, --variant <variant>', text: 'varia
 const ITERATIONS = { key: 'iterations', flags: '-i, --iterations <number>', text: 'number of iterations' };
 const KEY_SIZE = { key: 'key_length', flags: '-k, --key-size <bytes>', text: 'key size in bytes' };
 const SALT_SIZE = { key: 'salt_length', flags: '-s, --salt-size <bytes>', text: 'salt size in bytes' };
-const PARALLELISM = { key: 'parallelism', flags: '-p, --parallelism <number>', text: 'parallelism or threads' };
+const PARALLELISM = {
+  key: 'parallelism',
+  flags: '-p, --parallelism <number>',
+  text: 'parallelism or threads',
+};
 
 const ALGORITHM_FLAGS: Readonly<Record<Algorithm, readonly AlgorithmFlag[]>> = {
   argon2: [
@@ -98,13 +104,20 @@ const ARGON2_PROFILES = {
 } as const;
 
 function attachGenerate(hash: Command, context: Context): void {
-  const generate = hash.command('generate').description('Make the digest of a password (argon2 unless configured)');
+  const generate = hash
+    .command('generate')
+    .description('Make the digest of a password (argon2 unless configured)');
   // On the parent command these are understood before and behind the name of the algorithm.
   addPasswordOptions(generate)
     .option('--no-confirm', 'do not ask for the password a second time')
     .option('--random', 'make up a random password')
     .option('--random.length <number>', 'characters of the random password', toCount, 72)
-    .option('--random.charset <name>', `characters to choose from: ${charsetNames}`, toCharset, 'alphanumeric')
+    .option(
+      '--random.charset <name>',
+      `characters to choose from: ${charsetNames}`,
+      toCharset,
+      'alphanumeric',
+    )
     .option('--random.characters <characters>', 'the very characters to choose from')
     .option('-c, --config <file>', 'take algorithm and parameters from this configuration', collect)
     .configureHelp({ showGlobalOptions: true })
@@ -115,7 +128,9 @@ function attachGenerate(hash: Command, context: Context): void {
     );
 
   for (const [algorithm, all] of Object.entries(ALGORITHM_FLAGS) as [Algorithm, readonly AlgorithmFlag[]][]) {
-    const command = generate.command(algorithm).description(`Make the digest of a password with ${algorithm}`);
+    const command = generate
+      .command(algorithm)
+      .description(`Make the digest of a password with ${algorithm}`);
     if (algorithm === 'argon2') {
       command.addOption(
         new Option('--profile <profile>', 'parameters of RFC 9106').choices(Object.keys(ARGON2_PROFILES)),
@@ -263,7 +278,9 @@ function writeSecret(file: string, value: string, { modeFiles, modeDirs }: RandF
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
     throw new Error(
-      code === 'EEXIST' ? `${file} exists already: remove it or name another` : `cannot write ${file} (${code})`,
+      code === 'EEXIST'
+        ? `${file} exists already: remove it or name another`
+        : `cannot write ${file} (${code})`,
       { cause },
     );
   }

@@ -3,7 +3,7 @@ import type { ReadStream } from 'node:tty';
 import type { CliIo } from './io.ts';
 
 /** A secret that was asked for; `interactive` if somebody typed it, who may have mistyped. */
-export interface Secret {
+interface Secret {
   readonly text: string;
   readonly interactive: boolean;
 }
@@ -26,7 +26,9 @@ export const readSecret: ReadSecret = async (prompt, io) => {
 };
 
 /** One line of a terminal in raw mode: nothing is echoed, and Backspace, Ctrl-U, Ctrl-C and Ctrl-D are ours to obey. */
-export function readLine(terminal: Pick<ReadStream, 'setRawMode' | 'on' | 'off' | 'pause' | 'resume' | 'unshift'>): Promise<string> {
+export function readLine(
+  terminal: Pick<ReadStream, 'setRawMode' | 'on' | 'off' | 'pause' | 'resume' | 'unshift'>,
+): Promise<string> {
   const decoder = new TextDecoder();
   return new Promise((resolve, reject) => {
     let line: string[] = [];
@@ -37,7 +39,7 @@ export function readLine(terminal: Pick<ReadStream, 'setRawMode' | 'on' | 'off' 
       finish();
     };
     const onData = (chunk: Buffer): void => {
-      const characters = [...decoder.decode(chunk, { stream: true })];
+      const characters = Array.from(decoder.decode(chunk, { stream: true }));
       for (const [index, character] of characters.entries()) {
         switch (character) {
           case '\r':

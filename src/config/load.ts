@@ -9,8 +9,7 @@ import { describe } from '../lib/schema.ts';
 import { nearestWord } from '../lib/nearest-word.ts';
 import { findContradictions } from './checks.ts';
 import { moveDeprecated } from './deprecated.ts';
-import { listFiles, readText } from './files.ts';
-import { applyFilters, checkFilters } from './filters.ts';
+import { filterFiles } from './filter-files.ts';
 import { type Outline, outlineAt } from './outline.ts';
 import { formatProblem, type Problem } from './problem.ts';
 import { type Configuration, configurationOutline, configurationSchema } from './schema.ts';
@@ -51,19 +50,11 @@ export function resolveSource(
 }
 
 export function loadConfiguration(source: ConfigurationSource): LoadedConfiguration {
-  const listed = listFiles(source.files);
-  const problems: Problem[] = [...checkFilters(source.filters), ...listed.problems];
+  const filtered = filterFiles(source);
+  const problems: Problem[] = [...filtered.problems];
   let tree = emptyMap({ name: 'nowhere' });
-  for (const file of listed.files) {
-    const text = readText(file);
-    if (text instanceof Error) {
-      problems.push({ severity: 'error', key: '', message: text.message, file });
-      continue;
-    }
-    const filtered = applyFilters(text, file, source);
-    problems.push(...filtered.problems);
-    if (filtered.text === null) continue;
-    const parsed = parseTree(filtered.text, file);
+  for (const { file, text } of filtered.texts) {
+    const parsed = parseTree(text, file);
     problems.push(...parsed.problems);
     if (parsed.tree !== null) tree = mergeTrees(tree, parsed.tree);
   }

@@ -91,7 +91,8 @@ export function jsonSchemaOf(outline: Outline): JsonSchema {
 function shapeOf(outline: Outline): JsonSchema {
   if (outline.kind === 'value') return outline.value?.json ?? {};
   const item = outline.item === undefined ? {} : jsonSchemaOf(outline.item);
-  if (outline.kind === 'list') return { anyOf: [item, { type: 'array', items: item }] };
+  // One map without its list is read too, but saying so would double the schema at every level.
+  if (outline.kind === 'list') return outline.item?.kind === 'section' ? { type: 'array', items: item } : { anyOf: [item, { type: 'array', items: item }] };
   if (outline.kind === 'names') return { type: 'object', additionalProperties: item };
   const required = [...outline.keys].filter(([, inner]) => inner.required).map(([name]) => name);
   return {

@@ -34,7 +34,13 @@ const serverSchema = section({
   })
     .prefault({})
     .describe('What is served besides the portal.'),
-}).describe('The listener.');
+})
+  .transform((server) => ({
+    ...server,
+    // The check asks over TCP.
+    disable_healthcheck: server.disable_healthcheck || server.address.scheme === 'unix' || server.address.scheme === 'fd',
+  }))
+  .describe('The listener.');
 
 /** The whole configuration file. */
 export const configurationSchema = section({

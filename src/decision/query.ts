@@ -3,24 +3,11 @@
  * separated by `&`; a part with a semicolon or a malformed escape is dropped; `+` is a space; a part without `=` has
  * an empty value.
  */
+import { decodePercent } from '../lib/percent-decoding.ts';
 
-/** Null for a malformed escape. Bytes that are no UTF-8 become U+FFFD. */
+/** Null for a malformed escape. */
 function unescape(text: string): string | null {
-  if (!/[%+]/.test(text)) return text;
-  const spaced = text.replaceAll('+', ' ');
-  if (!spaced.includes('%')) return spaced;
-  if (/%(?![\da-f]{2})/i.test(spaced)) return null;
-  try {
-    return decodeURIComponent(spaced);
-  } catch {
-    return spaced.replaceAll(/(?:%[\da-f]{2})+/gi, (run) => {
-      try {
-        return decodeURIComponent(run);
-      } catch {
-        return '\ufffd';
-      }
-    });
-  }
+  return decodePercent(text.includes('+') ? text.replaceAll('+', ' ') : text, 'replace');
 }
 
 /** The first value of each key. */

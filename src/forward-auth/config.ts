@@ -12,8 +12,8 @@ const strategySchema = section({
 })
   .superRefine((strategy, context) => {
     const problem = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message });
-    if (strategy.schemes !== undefined && !schemed.has(strategy.name)) problem('schemes', `must not be set for ${strategy.name}`);
-    if (strategy.scheme_basic_cache_lifespan > 0 && (!schemed.has(strategy.name) || strategy.schemes?.includes('basic') === false)) {
+    if (strategy.schemes?.length && !schemed.has(strategy.name)) problem('schemes', `must not be set for ${strategy.name}`);
+    if (strategy.scheme_basic_cache_lifespan > 0 && (!schemed.has(strategy.name) || (strategy.schemes?.length && !strategy.schemes.includes('basic')))) {
       problem('scheme_basic_cache_lifespan', 'needs a strategy with the scheme basic');
     }
   })

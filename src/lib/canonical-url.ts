@@ -4,6 +4,7 @@
  * reading, and whoever decides takes the strictest.
  */
 import { canonicalAddress } from './ip-network.ts';
+import { decodePercent } from './percent-decoding.ts';
 
 /** One URL in the form in which everything decides about it. */
 export interface CanonicalUrl {
@@ -87,93 +88,6 @@ const forbidden = /[\u0000-\u0020#\u007f]/;
 /** Everything that may give a path another reading than its own text, or needs cleaning. Ordinary paths have none. */
 const unplain = /[%;\\\u0080-\uffff]|\/[./]/;
 
-function hexValue(code: number): number {
-  if (code >= 48 && code <= 57) return code - 48;
-  const lower = code | 32;
-  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
-}
-
-/** The byte that an escape at `at` stands for, -1 if there is none. */
-function escapedByte(text: string, at: number): number {
-  if (text.charCodeAt(at) !== 37) return -1;
-  const high = hexValue(text.charCodeAt(at + 1));
-  const low = hexValue(text.charCodeAt(at + 2));
-  return high < 0 || low < 0 || at + 2 >= text.length ? -1 : high * 16 + low;
-}
-
-/** Bytes that spell a character in more bytes than it needs; some decoders take them for `/` or `.`. */
-function isOverlong(lead: number, next: number): boolean {
-  if (next < 0x80 || next > 0xbf) return false;
-  return (
-    lead === 0xc0 ||
-    lead === 0xc1 ||
-    lead >= 0xf8 ||
-    (lead === 0xe0 && next < 0xa0) ||
-    (lead === 0xf0 && next < 0x90)
-  );
-}
-
-function sequenceLength(lead: number): number {
-  if (lead >= 0xc2 && lead <= 0xdf) return 2;
-  if (lead >= 0xe0 && lead <= 0xef) return 3;
-  return lead >= 0xf0 && lead <= 0xf4 ? 4 : 1;
-}
-
-/** One character from escaped bytes, each byte that is no part of valid UTF-8 on its own as U+FFFD. */
-function decodeBytes(bytes: readonly number[]): string | null {
-  let text = '';
-  for (let i = 0; i < bytes.length;) {
-    const lead = bytes[i] ?? 0;
-    if (lead < 0x80) {
-      text += String.fromCharCode(lead);
-      i++;
-      continue;
-    }
-    if (isOverlong(lead, bytes[i + 1] ?? 0)) return null;
-    const length = sequenceLength(lead);
-    let point = lead & (0xff >> (length + 1));
-    let read = 1;
-    while (read < length) {
-      const next = bytes[i + read] ?? 0;
-      if ((next & 0xc0) !== 0x80) break;
-      point = point * 64 + (next & 0x3f);
-      read++;
-    }
-    const valid = length > 1 && read === length && point <= 0x10_ffff && (point < 0xd800 || point > 0xdfff);
-    text += valid ? String.fromCodePoint(point) : '\ufffd';
-    i += valid ? length : 1;
-  }
-  return text;
-}
-
-/** Decodes every escape once. Null: overlong UTF-8, or (when strict) an escape without two hexadecimal digits. */
-function decodeOnce(text: string, strict: boolean): string | null {
-  let at = text.indexOf('%');
-  if (at === -1) return text;
-  let decoded = '';
-  let from = 0;
-  while (at !== -1) {
-    const bytes: number[] = [];
-    let end = at;
-    for (let byte = escapedByte(text, end); byte !== -1; byte = escapedByte(text, end)) {
-      bytes.push(byte);
-      end += 3;
-    }
-    if (end === at) {
-      if (strict) return null;
-      at = text.indexOf('%', at + 1);
-      continue;
-    }
-    const characters = decodeBytes(bytes);
-    if (characters === null) return null;
-    decoded += text.slice(from, at) + characters;
-    from = end;
-    at = text.indexOf('%', end);
-    if (strict && text.charCodeAt(end) === 37) return null;
-  }
-  return decoded + text.slice(from);
-}
-
 /**
  * Resolves `.`, `..` and empty segments without looking at any file system, never above the root; a trailing slash
  * stays. The root with one becomes `//`, as authorization rules for Authelia know it. An empty path becomes `.`.
@@ -197,7 +111,7 @@ const furtherReadings: readonly ((path: string) => string | null)[] = [
   clean,
   (path) => (path.includes(';') ? path.replaceAll(/;[^/]*/g, '') : path),
   (path) => (path.includes('\\') ? path.replaceAll('\\', '/') : path),
-  (path) => decodeOnce(path, false),
+  (path) => decodePercent(path, 'keep'),
   (path) => path.split(/[#?]/, 1)[0] ?? path,
   (path) => path.split(controls, 1)[0] ?? path,
   (path) => (controls.test(path) ? path.replaceAll(new RegExp(controls, 'g'), '') : path),
@@ -256,7 +170,7 @@ export function parseCanonicalUrl(scheme: string, authority: string, uri: string
   if (path === '') readings = ['.', '/'];
   else if (!unplain.test(path)) readings = [path];
   else {
-    const decoded = decodeOnce(path, true);
+    const decoded = decodePercent(path, 'refuse');
     if (decoded === null)
       return invalid('the path holds a percent escape that is malformed or overlong UTF-8');
     if (decoded.includes('\u0000')) return invalid('the path holds an escaped NUL');

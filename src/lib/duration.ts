@@ -44,12 +44,12 @@ function within(milliseconds: number): number {
   return milliseconds;
 }
 
-/** The shortest notation that `parseDuration` reads back to the same length: `1h30m`, `1w`, `0s`, `-1s`. */
+/** The shortest notation that `parseDuration` reads back to the same length: `1h30m`, `7d`, `0s`, `-1`. */
 export function formatDuration(milliseconds: number): string {
   if (milliseconds <= 0) return milliseconds === 0 ? '0s' : String(Math.trunc(milliseconds / 1000));
   let rest = milliseconds;
   let text = '';
-  for (const unit of ['w', 'd', 'h', 'm', 's', 'ms']) {
+  for (const unit of ['d', 'h', 'm', 's', 'ms']) {
     const length = units.get(unit) ?? 1;
     const quantity = Math.floor(rest / length);
     if (quantity > 0) text += `${quantity}${unit}`;

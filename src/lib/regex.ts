@@ -18,9 +18,6 @@ export interface Regex {
   match(text: string): Readonly<Record<string, string | null>> | null;
 }
 
-/** Characters that mean themselves in a pattern, outside of classes. */
-const literal = /[^\\.+*?()|[\]{}^$]/u;
-
 /** The index of the bracket that closes the class opened at `start`; the length of the source if none does. */
 function endOfClass(source: string, start: number): number {
   let at = start + (source[start + 1] === '^' ? 2 : 1);
@@ -58,39 +55,61 @@ function isAnchored(source: string): boolean {
   return textStart.test(rest) && !hasTopLevelAlternation(rest);
 }
 
-/** The literal text after a leading `^` that every match must begin with. Cautious: empty when in doubt. */
-function literalPrefix(source: string): string {
-  const start = source.startsWith('^') ? 1 : source.startsWith('\\A') ? 2 : 0;
-  if (start === 0 || hasTopLevelAlternation(source)) return '';
-  const characters: string[] = [];
-  const rest = Array.from(source.slice(start));
-  for (let i = 0; i < rest.length; i++) {
-    let char = rest[i] ?? '';
-    if (char === '\\') {
-      char = rest[++i] ?? '';
-      if (!/[!-/:-@[-`{-~]/.test(char)) break;
-    } else if (!literal.test(char)) break;
+/**
+ * Splits a pattern that begins with `^` into the literal text that every match must begin with, and the rest of the
+ * pattern. Cautious: the text is empty when in doubt.
+ */
+function splitLiteral(source: string): { readonly prefix: string; readonly tail: string } {
+  const start = textStart.exec(source)?.[0].length ?? 0;
+  if (start === 0 || hasTopLevelAlternation(source)) return { prefix: '', tail: source };
+  let prefix = '';
+  let at = start;
+  while (at < source.length) {
+    const [, escaped, plain] = nextCharacter.exec(source.slice(at)) ?? [];
+    const character = escaped ?? plain;
+    if (character === undefined) break;
+    const next = at + character.length + (escaped === undefined ? 0 : 1);
     // A quantifier takes the character before it out of the certain part.
-    if (/[?*+{]/.test(rest[i + 1] ?? '')) break;
-    characters.push(char);
+    if (/^[?*+{]/.test(source.slice(next))) break;
+    prefix += character;
+    at = next;
   }
-  return characters.join('');
+  return { prefix, tail: source.slice(at) };
 }
+
+/** An escaped ASCII punctuation mark, or a character that means itself. */
+const nextCharacter = /^(?:\\([!-/:-@[-`{-~])|([^\\.+*?()|[\]{}^$]))/u;
+
+/**
+ * What the usual endings of a pattern ask of the text behind the literal prefix. These need no engine. A dot matches
+ * anything but a line feed.
+ */
+const tails: Readonly<Record<string, (rest: string) => boolean>> = {
+  '': () => true,
+  '.*': () => true,
+  $: (rest) => rest === '',
+  '\\z': (rest) => rest === '',
+  '.*$': (rest) => !rest.includes('\n'),
+  '([/?].*)?$': (rest) => rest === '' || (/^[/?]/.test(rest) && !rest.includes('\n')),
+  '(/.*)?$': (rest) => rest === '' || (rest.startsWith('/') && !rest.includes('\n')),
+  '(/|$)': (rest) => rest === '' || rest.startsWith('/'),
+  '([/?]|$)': (rest) => rest === '' || /^[/?]/.test(rest),
+};
 
 /** Compiles a pattern; throws an Error that says what RE2 does not take (back-references and look-around among it). */
 export function compileRegex(source: string): Regex {
   const compiled = RE2JS.compile(source);
-  const prefix = literalPrefix(source);
-  const groupNames = Object.keys(compiled.namedGroups());
+  const { prefix, tail } = splitLiteral(source);
+  const testTail = textStart.test(source) && Object.hasOwn(tails, tail) ? tails[tail] : undefined;
   return {
     source,
-    groupNames,
+    groupNames: Object.keys(compiled.namedGroups()),
     prefix,
     isAnchored: isAnchored(source),
-    test:
-      prefix === ''
-        ? (text) => compiled.test(text)
-        : (text) => text.startsWith(prefix) && compiled.test(text),
+    test(text) {
+      if (!text.startsWith(prefix)) return false;
+      return testTail === undefined ? compiled.test(text) : testTail(text.slice(prefix.length));
+    },
     match(text) {
       if (!text.startsWith(prefix)) return null;
       const matcher = compiled.matcher(text);

@@ -127,7 +127,7 @@ export function integer(minimum: number, maximum: number = Number.MAX_SAFE_INTEG
 /** One word of a closed list, letter case included. */
 export function choice<const T extends string | number>(...values: readonly T[]): z.ZodType<T> {
   const words = values.map(String);
-  return scalar({ name: words.map((word) => `\`${word}\``).join(', '), json: { enum: values } }, (value) => {
+  return scalar({ name: words.map((word) => `\`${word || "''"}\``).join(', '), json: { enum: values } }, (value) => {
     const index = typeof value === 'object' ? -1 : words.indexOf(String(value));
     const chosen = values[index];
     if (chosen !== undefined) return chosen;

@@ -113,10 +113,17 @@ function readWords(source: string, from: number, start: number, fail: Fail): { w
 
 // --- Syntax ----------------------------------------------------------------------------------------------------------
 
+interface Control {
+  readonly type: 'if' | 'with' | 'range';
+  readonly pipeline: Pipeline;
+  readonly body: readonly Node[];
+  readonly otherwise: readonly Node[];
+}
+
 type Node =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'output'; readonly pipeline: Pipeline }
-  | { readonly type: 'if' | 'with' | 'range'; readonly pipeline: Pipeline; readonly body: readonly Node[]; readonly otherwise: readonly Node[] }
+  | Control
   | { readonly type: 'break' | 'continue' };
 
 interface Pipeline {
@@ -202,7 +209,7 @@ class Parser {
     }
   }
 
-  #control(type: 'if' | 'with' | 'range', offset: number, depth: number, isLoop: boolean): Node {
+  #control(type: 'if' | 'with' | 'range', offset: number, depth: number, isLoop: boolean): Control {
     const pipeline = this.#whole(depth);
     const unclosed = this.#fail(offset, `has {{ ${type} }} without {{ end }}`);
     const body = this.#block(depth + 1, isLoop || type === 'range');
@@ -364,7 +371,7 @@ class Evaluator {
       } else if (node.type === 'output') {
         const value = this.#pipeline(node.pipeline, scope);
         if (node.pipeline.variables.length === 0) this.#write(templateText(value), node.pipeline.offset);
-      } else if (node.type === 'break' || node.type === 'continue') {
+      } else if (!('body' in node)) {
         return node.type;
       } else {
         const jump = node.type === 'range' ? this.#range(node, scope) : this.#branch(node, scope);
@@ -374,14 +381,14 @@ class Evaluator {
     return null;
   }
 
-  #branch(node: Node & { type: 'if' | 'with' | 'range' }, scope: Scope): 'break' | 'continue' | null {
+  #branch(node: Control, scope: Scope): 'break' | 'continue' | null {
     const outer: Scope = { dot: scope.dot, variables: new Map(), parent: scope };
     const value = this.#pipeline(node.pipeline, outer);
     if (!isTrue(value)) return this.#nodes(node.otherwise, outer);
     return this.#nodes(node.body, { dot: node.type === 'with' ? value : scope.dot, variables: new Map(), parent: outer });
   }
 
-  #range(node: Node & { type: 'if' | 'with' | 'range' }, scope: Scope): null {
+  #range(node: Control, scope: Scope): null {
     const { variables, offset } = node.pipeline;
     const value = this.#pipeline({ ...node.pipeline, variables: [] }, scope);
     const entries = this.#entries(value, offset);

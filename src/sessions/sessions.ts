@@ -85,26 +85,31 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
   const opened = new Map<string, { readonly sealed: Buffer; readonly record: SealedRecord<P> }>();
   const activity = new Map<string, number>();
 
-  const openRecord = (stored: StoredSession): SealedRecord<P> | null => {
-    const known = opened.get(stored.key);
-    if (known && (known.sealed === stored.sealed || known.sealed.equals(stored.sealed))) return known.record;
-    const result = sealer.open(stored.key, stored.sealed);
+  /** The record inside the seal, opened anew only when the sealed bytes changed; null when it cannot be read. */
+  const unseal = ({ key, sealed }: StoredSession): SealedRecord<P> | null => {
+    const known = opened.get(key);
+    if (known && (known.sealed === sealed || known.sealed.equals(sealed))) return known.record;
+    const result = sealer.open(key, sealed);
     if (result === 'unknown-key') {
       throw new StoreUnavailable('a session is sealed with a secret that is not configured here');
     }
-    const record = result === 'broken' ? null : (JSON.parse(result.text) as SealedRecord<P>);
-    if (!record || !sameIndex(stored, record)) {
-      deps.onBrokenRecord(stored.key);
-      return null;
-    }
+    if (result === 'broken') return null;
+    const record = JSON.parse(result.text) as SealedRecord<P>;
     if (opened.size >= OPENED_LIMIT) {
       for (const oldest of opened.keys()) {
         opened.delete(oldest);
         break;
       }
     }
-    opened.set(stored.key, { sealed: stored.sealed, record });
+    opened.set(key, { sealed, record });
     return record;
+  };
+
+  const openRecord = (stored: StoredSession): SealedRecord<P> | null => {
+    const record = unseal(stored);
+    if (record && sameIndex(stored, record)) return record;
+    deps.onBrokenRecord(stored.key);
+    return null;
   };
 
   const judge = (stored: StoredSession | null | undefined, cookieDomain: string): Session<P> | null => {

@@ -50,10 +50,10 @@ const LIMITS = {
   /** RFC 9106's first recommended choice for Argon2 takes 2 GiB. */
   memory: 2048 * MIB,
   /** Argon2: memory times iterations. */
-  argon2Work: 8192 * MIB,
+  argon2Work: 4096 * MIB,
   argon2Lanes: 64,
   /** scrypt: 128 * N * r * p. */
-  scryptWork: 4096 * MIB,
+  scryptWork: 2048 * MIB,
   pbkdf2Iterations: 10_000_000,
   sha2cryptRounds: 5_000_000,
   bcryptCost: 16,
@@ -121,13 +121,14 @@ interface Recipe extends Computation {
   encode(result: Buffer): string;
 }
 
-function toDigest({ algorithm, memory, expected, compute }: Computation): Digest {
+function toDigest(computation: Computation): Digest {
+  const { algorithm, memory, expected } = computation;
   return {
     algorithm,
     memory,
     async matches(password) {
       if (!isPossiblePassword(password)) return false;
-      const result = await compute(password);
+      const result = await computation.compute(password);
       return result.length === expected.length && timingSafeEqual(result, expected);
     },
   };
@@ -153,7 +154,7 @@ function argon2(p: Argon2Parameters, expected: Buffer): Recipe {
   if (p.memory < 8 * p.parallelism) throw new InvalidDigest('m must be at least 8 times p');
   if (memory > LIMITS.memory || memory * p.iterations > LIMITS.argon2Work) {
     throw new InvalidDigest(
-      `m=${p.memory},t=${p.iterations} costs too much (m at most 2 GiB, m times t at most 8 GiB)`,
+      `m=${p.memory},t=${p.iterations} costs too much (m at most 2 GiB, m times t at most 4 GiB)`,
     );
   }
   return {
@@ -215,7 +216,7 @@ function scryptDigest({ ln, r, p, salt }: ScryptParameters, expected: Buffer): R
   const N = 2 ** ln;
   const memory = 128 * r * (N + p);
   if (memory > LIMITS.memory || 128 * N * r * p > LIMITS.scryptWork) {
-    throw new InvalidDigest(`ln=${ln},r=${r},p=${p} costs too much (at most 2 GiB of memory)`);
+    throw new InvalidDigest(`ln=${ln},r=${r},p=${p} costs too much (128 times N, r and p at most 2 GiB)`);
   }
   return {
     algorithm: 'scrypt',

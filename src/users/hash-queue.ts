@@ -95,7 +95,7 @@ export function openHashQueue(options: HashQueueOptions, deps: { readonly timers
       return new Promise<T>((resolve, reject) => {
         const entry: Waiting = {
           memory,
-          start: () => perform(memory, job).then(resolve, reject),
+          start: () => void perform(memory, job).then(resolve, reject),
           cancelDeadline: deps.timers.after(deadline, () => {
             waiting.delete(entry);
             reject(

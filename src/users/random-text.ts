@@ -27,7 +27,7 @@ export const CHARSETS: ReadonlyMap<string, string> = new Map([
  * none of them twice; throws `RangeError` otherwise.
  */
 export function randomText(random: Random, alphabet: string, length: number): string {
-  const characters = [...alphabet];
+  const characters = Array.from(alphabet);
   const count = characters.length;
   if (count < 2 || count > 65_536 || new Set(characters).size !== count) {
     throw new RangeError('an alphabet must have at least two characters and none of them twice');
@@ -35,7 +35,7 @@ export function randomText(random: Random, alphabet: string, length: number): st
   // Numbers from the last, incomplete round would favour the first characters: they are drawn again.
   const limit = 65_536 - (65_536 % count);
   let text = '';
-  for (let left = length; left > 0; ) {
+  for (let left = length; left > 0;) {
     const bytes = random.bytes(2 * left);
     for (let i = 0; i < bytes.length; i += 2) {
       const number = bytes.readUInt16BE(i);

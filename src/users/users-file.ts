@@ -1,5 +1,5 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
-import type { Document, Node, Pair, Scalar, YAMLMap } from 'yaml';
+import type { Document, Node } from 'yaml';
 import { nearestWord } from '../lib/nearest-word.ts';
 import type { UserProfile } from './backend.ts';
 import { InvalidDigest, parseDigest, UnsupportedDigest } from './digest.ts';
@@ -71,6 +71,16 @@ const USER_KEYS = [
   'extra',
   ...TEXT_KEYS,
 ];
+
+/** YAML 1.1's spellings too, which Authelia reads. */
+const DISABLED_WORDS: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['yes', true],
+  ['on', true],
+  ['false', false],
+  ['no', false],
+  ['off', false],
+]);
 
 /** Parses the file's text. Throws `InvalidUsersFile`. */
 export function parseUsersFile(text: string, rules: UsersFileRules): UsersFile {
@@ -177,8 +187,8 @@ export function parseUsersFile(text: string, rules: UsersFileRules): UsersFile {
 
   function readDisabled(user: string, field: Entry | undefined): boolean {
     if (!field || field.value === null) return false;
-    const value = isScalar(field.value) ? field.value.value : undefined;
-    if (typeof value === 'boolean') return value;
+    const word = scalarText(field.value)?.toLowerCase();
+    if (word !== undefined && DISABLED_WORDS.has(word)) return DISABLED_WORDS.get(word) ?? true;
     complain(field.offset, `${user}: 'disabled' must be true or false`);
     return true;
   }
@@ -306,7 +316,7 @@ function entries(
     complain(node.range?.[0], `${what} must be a map of keys and values`);
     return found;
   }
-  for (const pair of (node as YAMLMap<unknown, unknown>).items as Pair<unknown, unknown>[]) {
+  for (const pair of node.items) {
     const key = resolve(document, pair.key);
     const name = key === null ? '' : scalarText(key);
     const offset = isScalar(pair.key) ? pair.key.range?.[0] : undefined;
@@ -320,7 +330,7 @@ function entries(
 /** A scalar's text as it is written, so that `007` and `true` stay what the author typed; null for maps and lists. */
 function scalarText(node: Node | null): string | null {
   if (!isScalar(node)) return null;
-  const { value, source } = node as Scalar;
+  const { value, source } = node;
   return typeof value === 'string' ? value : (source ?? String(value));
 }
 

@@ -21,19 +21,19 @@ export interface Somebody {
 export interface OpenHarness {
   readonly backend: UserBackend;
   /** Replaces everybody in the backend's source; seen after `reload` at the latest. */
-  change(people: readonly Somebody[]): Promise<void>;
+  readonly change: (people: readonly Somebody[]) => Promise<void>;
   /** Makes the source unusable. */
-  spoil(): Promise<void>;
+  readonly spoil: () => Promise<void>;
   /** From now on the backend cannot check a password: its work or its server is out of reach. */
-  cutOff(): void;
+  readonly cutOff: () => void;
   /** What the checks since the last call cost, in units of which equal ones mean equal time. */
-  takeCost(): readonly number[];
-  dispose(): Promise<void>;
+  readonly takeCost: () => readonly number[];
+  readonly dispose: () => Promise<void>;
 }
 
 /** How to get a backend with certain people in it, and how to break it. */
 export interface UserBackendHarness {
-  open(people: readonly Somebody[]): Promise<OpenHarness>;
+  readonly open: (people: readonly Somebody[]) => Promise<OpenHarness>;
   /** Contract cases that do not hold for this driver, each with the reason; they are printed as skipped. */
   readonly exceptions: readonly { readonly test: string; readonly reason: string }[];
 }

@@ -253,6 +253,16 @@ export const rows: readonly Row[] = [
     ask: { target: '/', who: 'john', headers: [['Cookie', `other=${'c'.repeat(7000)}`]] },
     expect: { status: 200, reaches: true, seen: john },
   },
+  {
+    name: 'an unusual path arrives as it was sent',
+    ask: { target: "/files/a%2Fb/%E2%9C%93/x;v=1/~u/(1)+'2'?x=%26&y", who: 'john' },
+    expect: { status: 200, reaches: true, seen: john },
+  },
+  {
+    name: 'an unusual method arrives as it was sent',
+    ask: { method: 'PROPFIND', target: '/dav/', who: 'john' },
+    expect: { status: 200, reaches: true, seen: john },
+  },
   ...[401, 403, 404, 500, 503].map((status): Row => ({
     name: `the application's own ${status} is left alone`,
     ask: { target: `/status/${status}`, who: 'john' },

@@ -9,6 +9,8 @@ export interface Child {
   /** Standard output and standard error so far. */
   output(): string;
   readonly hasExited: boolean;
+  /** Null while it runs, and when a signal ended it. */
+  readonly exitCode: number | null;
   signal(name: NodeJS.Signals): void;
   /** SIGTERM, then SIGKILL; returns when the process is gone. A stopped process (SIGSTOP) is continued first. */
   stop(): Promise<void>;
@@ -35,18 +37,24 @@ export function startChild(
   let text = '';
   child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  let closed = false;
   const exited = new Promise<void>((resolve) => {
-    child.once('exit', () => {
+    // 'close' comes after the last of its output, 'exit' may come before.
+    child.once('close', () => {
+      closed = true;
       running.delete(child);
       resolve();
     });
   });
-  const hasExited = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  const hasExited = (): boolean => closed;
   return {
     pid: child.pid,
     output: () => text,
     get hasExited() {
       return hasExited();
+    },
+    get exitCode() {
+      return child.exitCode;
     },
     signal: (name) => void child.kill(name),
     async stop() {

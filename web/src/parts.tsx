@@ -18,6 +18,17 @@ export function Emphasis({ children }: { readonly children: ComponentChildren })
   );
 }
 
+/** A host, which breaks at its dots and before its port rather than anywhere. */
+export function SiteName({ site }: { readonly site: string }): JSX.Element {
+  const [first, ...others] = site.split(/(?=[.:])/);
+  return (
+    <Emphasis>
+      {first}
+      {others.flatMap((part) => [<wbr />, part])}
+    </Emphasis>
+  );
+}
+
 /** Something that the person should know before going on. */
 export function Note({
   tone,

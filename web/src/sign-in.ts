@@ -51,7 +51,7 @@ export async function signIn(
   }
   if (!response.ok) return { status: 'failed', error: errors.get(response.status) ?? 'unavailable' };
   try {
-    const answer: { status?: unknown; data?: { redirect?: unknown } } | null = await response.json();
+    const answer = (await response.json()) as { status?: unknown; data?: { redirect?: unknown } } | null;
     if (answer?.status === 'OK') return { status: 'signed-in', redirect: webAddress(answer.data?.redirect) };
   } catch {
     // Not the gateway's answer: some proxy's page, or cut off.

@@ -40,11 +40,7 @@ export interface FileBackendDeps {
 }
 
 /** Answers how to stop. `failed` is called at most once, when nothing will be heard any more. */
-export type WatchFolder = (
-  folder: string,
-  changed: () => void,
-  failed: (cause: unknown) => void,
-) => () => void;
+type WatchFolder = (folder: string, changed: () => void, failed: (cause: unknown) => void) => () => void;
 
 /** Editors and rollouts change a file in several steps; it is read so many milliseconds after the first of them. */
 const WATCH_DELAY = 250;
@@ -239,7 +235,8 @@ function watchFile(
   const watchOne = (folder: string): void => {
     const failed = (cause: unknown): void => {
       stops.get(folder)?.();
-      stops.delete(folder);
+      // Kept in the list, so that the same folder is not tried and complained about at every change elsewhere.
+      stops.set(folder, () => undefined);
       logger.warn(
         { folder },
         `changes of the users file are not noticed here any more (${messageOf(cause)}); send SIGHUP after changing it`,

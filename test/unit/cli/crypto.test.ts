@@ -55,7 +55,10 @@ afterEach(() => rm(folder, { recursive: true }));
 describe('crypto hash generate', () => {
   test.each([
     [['--password', 'x', ...CHEAP], /^\$argon2id\$v=19\$m=64,t=1,p=1\$/],
-    [[...CHEAP, '--password', 'x', '-v', 'argon2d', '-k', '16', '-s', '8'], /^\$argon2d\$v=19\$m=64,t=1,p=1\$[^$]{11}\$[^$]{22}$/],
+    [
+      [...CHEAP, '--password', 'x', '-v', 'argon2d', '-k', '16', '-s', '8'],
+      /^\$argon2d\$v=19\$m=64,t=1,p=1\$[^$]{11}\$[^$]{22}$/,
+    ],
     [['bcrypt', '--password', 'x', '-i', '4'], /^\$2b\$04\$/],
     [['bcrypt', '--password', 'x', '--cost', '4', '--variant', 'sha256'], /^\$bcrypt-sha256\$v=2,t=2b,r=4\$/],
     [['pbkdf2', '--password', 'x', '-v', 'sha384', '-i', '10'], /^\$pbkdf2-sha384\$10\$/],

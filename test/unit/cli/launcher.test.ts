@@ -243,7 +243,7 @@ describe('the portal of a checkout', () => {
     expect(JSON.parse(first.stdout)).toMatchObject({ what: 'sources' });
     expect(readFileSync(join(tree, 'web/dist/server.js'), 'utf8')).toBe(process.execPath);
     expect(start().stderr).toBe('');
-    put('web/src/page.tsx', 'changed', 4_000_000_000);
+    put('web/public/locales/en.json', '{}', 4_000_000_000);
     expect(start().stderr).toBe('building\n');
   });
 

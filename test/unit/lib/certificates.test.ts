@@ -141,9 +141,6 @@ describe('an authority', () => {
       deps,
     );
     const leaf = await serverOf(['demo.localhost'], below);
-    expect(verdict(authority.certificate + below.certificate, leaf.certificate)).toMatch(
-      /path length|pathlen|OK/,
-    );
     const { stderr } = spawnSync(
       'openssl',
       [
@@ -227,7 +224,7 @@ describe('a certificate', () => {
     );
     const parsed = new X509Certificate(certificate);
     expect(parsed.subject).toBe(
-      'C=DE\nST=P\nL=L\nstreet=S 1\npostalCode=12\nO=O 1\nO=O 2\nOU=OU\nCN=Zoë, \\"x\\" \\+ y = z',
+      'C=DE\nST=P\nL=L\nstreet=S 1\npostalCode=12\nO=O 1\nO=O 2\nOU=OU\nCN=Zoë\\, \\"x\\" \\+ y = z',
     );
     expect(parsed.subjectAltName).toBe(
       'DNS:example.com, DNS:*.xn--mnchen-3ya.example, IP Address:192.0.2.1, IP Address:2001:DB8:0:0:0:0:0:1, DNS:under_score.example',

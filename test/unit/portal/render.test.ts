@@ -174,7 +174,7 @@ describe('login', () => {
   it('says where one signs in to', () => {
     const html = render(dataOf(login));
     expect(html).toContain(
-      '<h1>Sign in to continue to <strong class="emphasis"><bdi>one.example.com</bdi></strong></h1>',
+      '<h1>Sign in to continue to <strong class="emphasis"><bdi>one<wbr/>.example<wbr/>.com</bdi></strong></h1>',
     );
     expect(render(dataOf({ ...login, target: null }))).toContain('<h1>Sign in</h1>');
   });

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   blankDigest,
@@ -68,7 +69,10 @@ describe('digests that are refused', () => {
     [`$2b$03$${BCRYPT_TAIL}`, /cost must be a number from 4/],
     [`$2b$04$${BCRYPT_TAIL}x`, /form \$2b\$cost/],
     [`$2b$04$!${BCRYPT_TAIL.slice(1)}`, /salt must be 22/],
-    [`$bcrypt-sha256$v=3,t=2b,r=4$${BCRYPT_TAIL.slice(0, 22)}$${BCRYPT_TAIL.slice(22)}`, /version must be v=2/],
+    [
+      `$bcrypt-sha256$v=3,t=2b,r=4$${BCRYPT_TAIL.slice(0, 22)}$${BCRYPT_TAIL.slice(22)}`,
+      /version must be v=2/,
+    ],
     [`$bcrypt-sha256$v=2,t=2x,r=4$${BCRYPT_TAIL.slice(0, 22)}$${BCRYPT_TAIL.slice(22)}`, /t must be 2a/],
     [`$6$rounds=999$salt$${'a'.repeat(86)}`, /rounds must be a number from 1000/],
     [`$6$rounds=999999999$salt$${'a'.repeat(86)}`, /rounds must be a number from 1000 to 5000000/],
@@ -89,15 +93,58 @@ describe('digests that are refused', () => {
     );
   });
 
+  test('whatever stands there, it is read or refused with a reason', () => {
+    const part = fc.oneof(
+      fc.constantFrom(
+        '$',
+        ',',
+        '=',
+        'm=64',
+        't=1',
+        'p=1',
+        'v=19',
+        'ln=4',
+        'r=8',
+        '2b',
+        'rounds=1000',
+        SALT,
+        KEY,
+      ),
+      fc.constantFrom('argon2id', 'scrypt', 'pbkdf2', 'bcrypt-sha256', '5', '6', 'base64', '12', BCRYPT_TAIL),
+      fc.string(),
+    );
+    const text = fc.oneof(
+      fc.array(part).map((parts) => parts.join('$')),
+      fc
+        .tuple(fc.constantFrom(...vectors), fc.nat(), fc.string({ maxLength: 3 }))
+        .map(([{ digest }, at, put]) => {
+          const index = at % digest.length;
+          return digest.slice(0, index) + put + digest.slice(index + 1);
+        }),
+    );
+    expect(() =>
+      fc.assert(
+        fc.property(text, (candidate) => {
+          try {
+            return parseDigest(candidate).memory <= 2 ** 31 + 2 ** 21;
+          } catch (cause) {
+            return cause instanceof InvalidDigest;
+          }
+        }),
+        { numRuns: 2_000 },
+      ),
+    ).not.toThrow();
+  });
+
   test('a message never repeats the digest', () => {
     expect(() => parseDigest('hunter2')).toThrow(expect.not.stringContaining('hunter2'));
   });
 });
 
-describe('passwords are compared exactly as typed', () => {
-  const digestOf = async (password: string) =>
-    parseDigest(await hashPassword(password, cheapPasswords, random));
+const digestOf = async (password: string) =>
+  parseDigest(await hashPassword(password, cheapPasswords, random));
 
+describe('passwords are compared exactly as typed', () => {
   test('composed and decomposed letters are different passwords', async () => {
     const digest = await digestOf('Zürich'.normalize('NFC'));
     expect(await digest.matches('Zürich'.normalize('NFC'))).toBe(true);
@@ -129,17 +176,13 @@ describe('passwords are compared exactly as typed', () => {
   });
 
   test('bcrypt takes no NUL, which would repeat its key', async () => {
-    const digest = parseDigest(
-      await hashPassword('a', { ...cheapPasswords, algorithm: 'bcrypt' }, random),
-    );
+    const digest = parseDigest(await hashPassword('a', { ...cheapPasswords, algorithm: 'bcrypt' }, random));
     expect(await digest.matches('a')).toBe(true);
     expect(await digest.matches('a\0a')).toBe(false);
   });
 
   test('the empty password matches nothing, not even its own digest', async () => {
-    const digest = parseDigest(
-      '$pbkdf2-sha256$1000$c2FsdHNhbHQ$PgZh7gahAL7ZcynQb3HBarjKdqFLfcH.atPymuPv/9s',
-    );
+    const digest = parseDigest('$pbkdf2-sha256$1000$c2FsdHNhbHQ$PgZh7gahAL7ZcynQb3HBarjKdqFLfcH.atPymuPv/9s');
     expect(await digest.matches('')).toBe(false);
   });
 });
@@ -221,18 +264,15 @@ describe('the event loop turns while a hash runs', () => {
     ['sha2crypt', { ...cheapPasswords, sha2crypt: { ...cheapPasswords.sha2crypt, iterations: 20_000 } }],
     ['bcrypt', { ...cheapPasswords, bcrypt: { ...cheapPasswords.bcrypt, cost: 8 } }],
   ] as const)('%s', async (algorithm, options) => {
-    let running = true;
-    const hash = hashPassword('secret', { ...options, algorithm }, random).finally(() => {
-      running = false;
-    });
     let turns = 0;
-    while (running) {
-      await new Promise((resolve) => {
-        setImmediate(resolve);
-      });
+    let next: NodeJS.Immediate | undefined;
+    const turn = (): void => {
       turns += 1;
-    }
-    await hash;
+      next = setImmediate(turn);
+    };
+    turn();
+    await hashPassword('secret', { ...options, algorithm }, random);
+    clearImmediate(next);
     expect(turns).toBeGreaterThan(10);
   });
 });

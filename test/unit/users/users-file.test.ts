@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { InvalidUsersFile, parseUsersFile, usersFileExample } from '../../../src/users/users-file.ts';
 import type { UsersFileRules } from '../../../src/users/users-file.ts';
@@ -87,6 +88,19 @@ describe('a users file', () => {
     expect(people.get('bob')).toMatchObject({ profile: { emails: [], groups: ['dev'] }, disabled: false });
   });
 
+  test.each([
+    ['true', true],
+    ['True', true],
+    ['yes', true],
+    ['on', true],
+    ['false', false],
+    ['No', false],
+    ['off', false],
+    ['', false],
+  ])('disabled: %s', (word, disabled) => {
+    expect(parse(withUser(`    disabled: ${word}\n`)).people.get('jane')?.disabled).toBe(disabled);
+  });
+
   test('control characters are data, for those to clean who write headers', () => {
     const { people } = parse(`users:\n  mal: { displayname: "X\\r\\nY", password: ${DIGEST} }\n`);
     expect(people.get('mal')?.profile.displayName).toBe('X\r\nY');
@@ -126,22 +140,58 @@ describe('errors name file, line, user, key and mend', () => {
     ['broken YAML', 'users:\n  jane: {\n', /:\d: this is no valid YAML/],
     ['two documents', `${withUser()}---\n${withUser()}`, /no valid YAML/],
     ['an unknown top key', `${withUser()}user: 1\n`, /:5: the key 'user' is not known; did you mean 'users'/],
-    ['a misspelt key', withUser('    grops: [a]\n'), /:5: user 'jane': the key 'grops' is not known; did you mean 'groups'/],
-    ['an unknown key', withUser('    xyzzy: 1\n'), /:5: user 'jane': the key 'xyzzy' is not known; known are: displayname/],
-    ['no display name', `users:\n  jane:\n    password: ${DIGEST}\n`, /:2: user 'jane': 'displayname' is missing; add/],
-    ['no password', 'users:\n  jane:\n    displayname: J\n', /:2: user 'jane': 'password' is missing; make one with/],
-    ['no digest', digestCase, /:4: user 'jane': 'password' is no digest that can be used, it is no known digest/],
+    [
+      'a misspelt key',
+      withUser('    grops: [a]\n'),
+      /:5: user 'jane': the key 'grops' is not known; did you mean 'groups'/,
+    ],
+    [
+      'an unknown key',
+      withUser('    xyzzy: 1\n'),
+      /:5: user 'jane': the key 'xyzzy' is not known; known are: displayname/,
+    ],
+    [
+      'no display name',
+      `users:\n  jane:\n    password: ${DIGEST}\n`,
+      /:2: user 'jane': 'displayname' is missing; add/,
+    ],
+    [
+      'no password',
+      'users:\n  jane:\n    displayname: J\n',
+      /:2: user 'jane': 'password' is missing; make one with/,
+    ],
+    [
+      'no digest',
+      digestCase,
+      /:4: user 'jane': 'password' is no digest that can be used, it is no known digest/,
+    ],
     ['a user twice', `${withUser()}  jane: {}\n`, /:5: 'users' has 'jane' twice/],
     ['a key twice', withUser('    displayname: X\n'), /:5: user 'jane' has 'displayname' twice/],
     ['a user without keys', 'users:\n  jane:\n', /user 'jane' is empty/],
     ['a user that is a text', 'users:\n  jane: x\n', /:2: user 'jane' must be a map/],
-    ['disabled that is no boolean', withUser('    disabled: nope\n'), /:5: user 'jane': 'disabled' must be true or false/],
-    ['groups in a map', withUser('    groups: { a: 1 }\n'), /:5: user 'jane': 'groups' must be a list of names/],
+    [
+      'disabled that is no boolean',
+      withUser('    disabled: nope\n'),
+      /:5: user 'jane': 'disabled' must be true or false/,
+    ],
+    [
+      'groups in a map',
+      withUser('    groups: { a: 1 }\n'),
+      /:5: user 'jane': 'groups' must be a list of names/,
+    ],
     ['groups in lists', withUser('    groups: [[a]]\n'), /:5: user 'jane': 'groups' must be a list/],
     ['mail in a map', withUser('    email: { a: 1 }\n'), /:5: user 'jane': 'email' must be one mail address/],
     ['an address that is a text', withUser('    address: x\n'), /:5: user 'jane': 'address' must be a map/],
-    ['a misspelt address', withUser('    address: { region: R, countri: FR }\n'), /'address.countri' is not known; did you mean 'country'/],
-    ['an undeclared attribute', withUser('    extra: { badge: 1 }\n'), /:5: user 'jane': the key 'extra.badge' is not known.*declare it under/],
+    [
+      'a misspelt address',
+      withUser('    address: { region: R, countri: FR }\n'),
+      /'address.countri' is not known; did you mean 'country'/,
+    ],
+    [
+      'an undeclared attribute',
+      withUser('    extra: { badge: 1 }\n'),
+      /:5: user 'jane': the key 'extra.badge' is not known.*declare it under/,
+    ],
     ['a key that is a list', 'users:\n  ? [a]\n  : {}\n', /has a key that is no text/],
     ['an empty name', withUser('', "''"), /:2: a user name must not be empty/],
   ];
@@ -154,6 +204,36 @@ describe('errors name file, line, user, key and mend', () => {
     expect(() => parse(digestCase)).toThrow(expect.not.stringContaining('hunter2'));
   });
 
+  test('whatever stands there, it is read or refused with a reason', () => {
+    const value = fc.oneof(
+      fc.jsonValue(),
+      fc.dictionary(
+        fc.constantFrom('displayname', 'password', 'email', 'groups', 'extra', 'x'),
+        fc.jsonValue(),
+      ),
+    );
+    const text = fc.oneof(
+      fc.string(),
+      fc.dictionary(fc.string(), value).map((users) => JSON.stringify({ users })),
+      fc.tuple(fc.nat(200), fc.string({ maxLength: 4 })).map(([at, put]) => {
+        const good = withUser('    groups: [a, b]\n    email: a@x\n');
+        return good.slice(0, at) + put + good.slice(at + 1);
+      }),
+    );
+    expect(() =>
+      fc.assert(
+        fc.property(text, (candidate) => {
+          try {
+            return parse(candidate).people instanceof Map;
+          } catch (cause) {
+            return cause instanceof InvalidUsersFile;
+          }
+        }),
+        { numRuns: 2_000 },
+      ),
+    ).not.toThrow();
+  });
+
   test('all of them at once, as many as one can read', () => {
     const text = `users:\n${Array.from({ length: 30 }, (_, i) => `  u${i}: { displayname: U }\n`).join('')}`;
     const lines = errorLines(text);
@@ -162,7 +242,11 @@ describe('errors name file, line, user, key and mend', () => {
   });
 
   test.each([
-    ['badge: x', { badge: { multi_valued: false, value_type: 'integer' } }, /'extra.badge' must be of the type integer/],
+    [
+      'badge: x',
+      { badge: { multi_valued: false, value_type: 'integer' } },
+      /'extra.badge' must be of the type integer/,
+    ],
     ['badge: [1, x]', { badge: { multi_valued: true, value_type: 'integer' } }, /integer, or a list of such/],
     ['badge: [1]', { badge: { multi_valued: false, value_type: 'integer' } }, /must be of the type integer/],
     ['badge: 1', { badge: { multi_valued: false, value_type: 'boolean' } }, /must be of the type boolean/],

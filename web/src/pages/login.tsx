@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { LoginPage } from '../../../src/portal/page-data.ts';
-import { Emphasis, Note } from '../parts.tsx';
+import { Note, SiteName } from '../parts.tsx';
 import type { ViewProps } from '../parts.tsx';
 import { portalAddress, signIn } from '../sign-in.ts';
 import type { SignInError } from '../sign-in.ts';
@@ -101,7 +101,7 @@ export function LoginView({ page, base, t }: ViewProps<LoginPage>): JSX.Element 
       <h1>
         {page.target === null
           ? t.text('login.heading')
-          : t.rich('login.heading.site', { site: <Emphasis>{page.target.site}</Emphasis> })}
+          : t.rich('login.heading.site', { site: <SiteName site={page.target.site} /> })}
       </h1>
       {page.targetRefused && <Note tone="calm">{t.text('login.refused')}</Note>}
       <div id="form-error" aria-live="assertive">

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import type { SecondFactorPage } from '../../../src/portal/page-data.ts';
-import { Account, ActionButton, Emphasis } from '../parts.tsx';
+import { Account, ActionButton, SiteName } from '../parts.tsx';
 import type { ViewProps } from '../parts.tsx';
 
 export function SecondFactorView({ page, base, t }: ViewProps<SecondFactorPage>): JSX.Element {
@@ -11,7 +11,7 @@ export function SecondFactorView({ page, base, t }: ViewProps<SecondFactorPage>)
       <p>
         {target === null
           ? t.text('second-factor.page')
-          : t.rich('second-factor.site', { site: <Emphasis>{target.site}</Emphasis> })}
+          : t.rich('second-factor.site', { site: <SiteName site={target.site} /> })}
       </p>
       <p>{t.text('second-factor.none')}</p>
       <Account displayName={page.displayName} username={page.username} t={t} />

@@ -1,0 +1,186 @@
+import { hash, X509Certificate } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+
+import { shipped } from '../proxies/proxy.ts';
+import { openSite, type Site } from '../proxies/site.ts';
+import { announce } from '../support/announce.ts';
+import { findProgram, mustBeComplete } from '../support/environment.ts';
+import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts';
+import { type TemporaryFolder, temporaryFolder } from '../support/temporary-folder.ts';
+import { createTestCertificate } from '../support/test-authority.ts';
+
+/** A person with Chromium, behind nginx with our files. Names resolve inside the browser to the proxy's port. */
+
+const nginx = shipped.find(({ name }) => name === 'nginx');
+const program = findProgram('chromium');
+const missing = [...(program ? [] : ['chromium']), ...(nginx?.find() ? [] : ['nginx'])];
+if (missing.length > 0) announce(`browser tests need ${missing.join(' and ')}: run scripts/install-test-servers`);
+
+const FLAGS =
+  '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
+const APP1 = 'https://app1.example.com';
+const APP2 = 'https://app2.example.com';
+const AUTH = 'https://auth.example.com';
+const PASSWORD = 'pw-john-Correct1';
+
+describe.skipIf(missing.length > 0 && !mustBeComplete)('in Chromium', () => {
+  let folder: TemporaryFolder;
+  let gateway: GatewayProcess;
+  let site: Site;
+  let browser: Browser;
+  const contexts: BrowserContext[] = [];
+
+  beforeAll(async () => {
+    if (!nginx || !program) throw new Error(`${missing.join(' and ')} missing`);
+    folder = await temporaryFolder('browser');
+    const certificate = await createTestCertificate(folder.path, ['*.example.com']);
+    gateway = await startGatewayProcess(join(import.meta.dirname, '../proxies/fixtures'), folder.path);
+    site = await openSite(nginx, gateway.port, certificate);
+    const { httpsPort } = site.proxy;
+    // Trusted by its key: with plain "ignore certificate errors" Chromium keeps no cache.
+    const { publicKey } = new X509Certificate(await readFile(certificate.certificateFile));
+    const key = hash('sha256', publicKey.export({ type: 'spki', format: 'der' }), 'base64');
+    const resolve = ['app1', 'app2', 'auth'].map((name) => `MAP ${name}.example.com:443 127.0.0.1:${httpsPort}`);
+    browser = await chromium.launch({
+      executablePath: program,
+      args: [
+        ...FLAGS.split(' '),
+        `--host-resolver-rules=${resolve.join(',')}`,
+        `--ignore-certificate-errors-spki-list=${key}`,
+      ],
+    });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await site?.close();
+    await gateway?.stop();
+    await folder?.remove();
+  });
+  afterEach(async () => {
+    for (const context of contexts.splice(0)) await context.close();
+  });
+
+  async function open(options: Parameters<Browser['newContext']>[0] = {}): Promise<{ page: Page; complaints: string[] }> {
+    const context = await browser.newContext(options);
+    contexts.push(context);
+    const page = await context.newPage();
+    const complaints: string[] = [];
+    page.on('console', (message) => {
+      // A refused password is a 401, which Chromium reports by itself.
+      if (message.type() === 'error' && !message.text().includes('401')) complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => complaints.push(error.message));
+    return { page, complaints };
+  }
+
+  async function signIn(page: Page, password = PASSWORD): Promise<void> {
+    await page.getByLabel('Username').fill('john');
+    await page.getByLabel('Password', { exact: true }).fill(password);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+  }
+
+  const arrivedAs = async (page: Page): Promise<string> => await page.locator('body').innerText();
+
+  test.each([
+    ['with script', true],
+    ['without script', false],
+  ])('from the page to the portal and back, to a second site, and out again: %s', async (_name, javaScriptEnabled) => {
+    const { page, complaints } = await open({ javaScriptEnabled });
+    const wanted = `${APP1}/private/report?year=2026&text=a%26b+c%2Bd`;
+
+    await page.goto(wanted);
+    expect(new URL(page.url()).origin).toBe(AUTH);
+    expect(await page.getByRole('heading', { level: 1 }).innerText()).toContain('app1.example.com');
+
+    await signIn(page, 'not the password');
+    await page.getByText('is not right').first().waitFor();
+    await signIn(page);
+    await page.waitForURL(wanted);
+    expect(await arrivedAs(page)).toContain('"john"');
+
+    await page.goto(`${APP2}/private/`);
+    expect(page.url(), 'no second sign-in').toBe(`${APP2}/private/`);
+
+    await page.goto(`${AUTH}/logout`);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByLabel('Username').waitFor();
+    for (const closed of [`${APP1}/`, `${APP2}/private/`]) {
+      await page.goto(closed);
+      expect(new URL(page.url()).origin, closed).toBe(AUTH);
+    }
+    expect(complaints, 'nothing is refused by the policy, nothing fails').toEqual([]);
+  });
+
+  test('by keyboard alone', async () => {
+    const { page } = await open();
+    await page.goto(`${APP1}/keys`);
+    await page.keyboard.type('john');
+    await page.keyboard.press('Tab');
+    await page.keyboard.type(PASSWORD);
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`${APP1}/keys`);
+  });
+
+  test('a link to a foreign site leads nowhere, and the page says so', async () => {
+    const { page } = await open();
+    await page.goto(`${AUTH}/?rd=${encodeURIComponent('https://evil.example.net/')}`);
+    expect(await page.locator('body').innerText()).toContain('not part of this installation');
+    await signIn(page);
+    await page.getByRole('heading', { name: 'You are signed in' }).waitFor();
+    expect(new URL(page.url()).origin).toBe(AUTH);
+  });
+
+  test('two targets in one link are none', async () => {
+    const { page } = await open();
+    const rd = encodeURIComponent(`${APP1}/`);
+    await page.goto(`${AUTH}/?rd=${rd}&rd=${encodeURIComponent('https://evil.example.net/')}`);
+    await signIn(page);
+    await page.getByRole('heading', { name: 'You are signed in' }).waitFor();
+  });
+
+  test('the first visit takes at most 5 requests and 35 KB, the second one request', async () => {
+    const { page } = await open();
+    const client = await page.context().newCDPSession(page);
+    await client.send('Network.enable');
+    let bytes = 0;
+    let requests = 0;
+    client.on('Network.responseReceived', ({ response }) => {
+      if (!response.fromDiskCache) requests++;
+    });
+    client.on('Network.loadingFinished', ({ encodedDataLength }) => (bytes += encodedDataLength));
+    await page.goto(`${AUTH}/`, { waitUntil: 'networkidle' });
+    expect(requests).toBeLessThanOrEqual(5);
+    expect(bytes).toBeGreaterThan(1000);
+    expect(bytes).toBeLessThanOrEqual(35_000);
+    requests = 0;
+    await page.goto(`${AUTH}/`, { waitUntil: 'networkidle' });
+    expect(requests).toBe(1);
+  });
+
+  const axe = readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+  const schemes = ['light', 'dark'] as const;
+  const paths = ['/', `/?rd=${encodeURIComponent(APP1)}%2F&error=credentials`, '/nothing-here'];
+
+  test.each(schemes.flatMap((colorScheme) => paths.map((path) => [colorScheme, path] as const)))(
+    'axe finds nothing, and 320 pixels are enough: %s %s',
+    async (colorScheme, path) => {
+      const { page } = await open({ colorScheme, viewport: { width: 320, height: 640 }, bypassCSP: true });
+      await page.goto(`${AUTH}${path}`);
+      await page.evaluate(await axe);
+      const violations = await page.evaluate(async () => {
+        const { axe: tool } = globalThis as unknown as {
+          axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
+        };
+        return (await tool.run()).violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]);
+      });
+      expect(violations).toEqual([]);
+      const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+      expect(overflow).toBeLessThanOrEqual(0);
+    },
+  );
+});
