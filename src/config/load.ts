@@ -10,7 +10,7 @@ import { nearestWord } from '../lib/nearest-word.ts';
 import { findContradictions } from './checks.ts';
 import { moveDeprecated } from './deprecated.ts';
 import { filterFiles } from './filter-files.ts';
-import { type Outline, outlineAt } from './outline.ts';
+import { type Outline, outlineAt, withoutEmptyText } from './outline.ts';
 import { formatProblem, type Problem } from './problem.ts';
 import { type Configuration, configurationOutline, configurationSchema } from './schema.ts';
 import { emptyMap, findEntry, keyText, type MapTree, mergeTrees, parseTree, type Path, placeOf, toValue, type Tree } from './tree.ts';
@@ -77,7 +77,7 @@ function byPlace(a: Problem, b: Problem): number {
 
 /** Parses each section by itself, so that a fault in one does not hide those in another. */
 function judge(tree: MapTree): { config: Configuration | null; problems: Problem[] } {
-  const raw = toValue(tree) as Readonly<Record<string, unknown>>;
+  const raw = withoutEmptyText(toValue(tree), configurationOutline) as Readonly<Record<string, unknown>>;
   const problems: Problem[] = [];
   const parsed: Record<string, unknown> = {};
   const shape: Readonly<Record<string, z.ZodType>> = configurationSchema.shape;

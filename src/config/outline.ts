@@ -73,6 +73,19 @@ export function outlineAt(outline: Outline, path: readonly (string | number)[]):
   return found;
 }
 
+/** The value without empty text at keys that need not be written: such a key counts as absent. */
+export function withoutEmptyText(value: unknown, outline: Outline | undefined): unknown {
+  if (outline === undefined || typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((item) => withoutEmptyText(item, outline.kind === 'list' ? outline.item : undefined));
+  const inner = (name: string): Outline | undefined => {
+    const { item } = outline;
+    return outline.kind === 'section' ? outline.keys.get(name) : outline.kind === 'names' ? item : item?.keys.get(name);
+  };
+  const isEmpty = (name: string, one: unknown): boolean => one === '' && inner(name)?.required === false && inner(name)?.value?.emptyIsAbsent === true;
+  const kept = Object.entries(value).filter(([name, one]) => !isEmpty(name, one));
+  return Object.assign(Object.create(null) as object, Object.fromEntries(kept.map(([name, one]) => [name, withoutEmptyText(one, inner(name))])));
+}
+
 /** Every path that leads through fixed keys to a value or to a list of values. */
 export function leavesOf(outline: Outline, path: readonly string[] = []): { readonly path: readonly string[]; readonly outline: Outline }[] {
   if (outline.kind === 'section') return [...outline.keys].flatMap(([name, inner]) => leavesOf(inner, [...path, name]));

@@ -21,6 +21,8 @@ export interface ValueKind {
   readonly secret?: boolean;
   /** The parsed value as it would be written. Default: the value itself. */
   readonly write?: (value: never) => unknown;
+  /** Where the key is not required, empty text counts as absent. */
+  readonly emptyIsAbsent?: boolean;
   /** Of a list: the schema of its items. */
   readonly item?: z.ZodType;
 }
@@ -87,7 +89,8 @@ export function secret(rules: TextRules = {}): z.ZodType<string> {
 function textOf(rules: TextRules, hidden: boolean): z.ZodType<string> {
   const { minimum = 1, maximum = 1_000_000, pattern } = rules;
   const json = { type: ['string', 'number', 'boolean'], ...(minimum > 0 ? { minLength: minimum } : {}) };
-  return scalar({ name: rules.name ?? (hidden ? 'secret text' : 'text'), json, secret: hidden }, (value) => {
+  const kind = { name: rules.name ?? (hidden ? 'secret text' : 'text'), json, secret: hidden, emptyIsAbsent: true };
+  return scalar(kind, (value) => {
     const given = asText(value);
     if (given.length < minimum) throw new Unfit(minimum === 1 ? 'must not be empty' : `must have at least ${minimum} characters`);
     if (given.length > maximum) throw new Unfit(`must have at most ${maximum} characters`);
@@ -127,7 +130,7 @@ export function integer(minimum: number, maximum: number = Number.MAX_SAFE_INTEG
 /** One word of a closed list, letter case included. */
 export function choice<const T extends string | number>(...values: readonly T[]): z.ZodType<T> {
   const words = values.map(String);
-  return scalar({ name: words.map((word) => `\`${word || "''"}\``).join(', '), json: { enum: values } }, (value) => {
+  return scalar({ name: words.map((word) => `\`${word || "''"}\``).join(', '), json: { enum: values }, emptyIsAbsent: true }, (value) => {
     const index = typeof value === 'object' ? -1 : words.indexOf(String(value));
     const chosen = values[index];
     if (chosen !== undefined) return chosen;
@@ -173,12 +176,12 @@ function readDuration(value: unknown, { minimum = 0, canBeOff = false }: Duratio
 /** An address; see lib/address.ts. */
 export function address(rules: AddressRules): z.ZodType<Address> {
   const json = { type: 'string', examples: [...Object.keys(rules.schemes), ...rules.sockets].map((scheme) => `${scheme}://…`) };
-  return scalar({ name: 'address', json, write: formatAddress }, (value) => parseAddress(asText(value), rules));
+  return scalar({ name: 'address', json, write: formatAddress, emptyIsAbsent: true }, (value) => parseAddress(asText(value), rules));
 }
 
 /** An absolute URL of one of the schemes, without user and fragment. The value is the URL in normal form. */
 export function url(...schemes: readonly string[]): z.ZodType<string> {
-  return scalar({ name: `${schemes.join(' or ')} URL`, json: { type: 'string', format: 'uri' } }, (value) => {
+  return scalar({ name: `${schemes.join(' or ')} URL`, json: { type: 'string', format: 'uri' }, emptyIsAbsent: true }, (value) => {
     const allowed = `must be an absolute ${schemes.join(' or ')} URL`;
     const given = asText(value);
     if (!URL.canParse(given) || !/^[a-z][a-z0-9+.-]*:\/\/[^/?#]/i.test(given) || /\s/.test(given)) throw new Error(allowed);

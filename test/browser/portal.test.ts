@@ -149,8 +149,10 @@ describe.skipIf(missing.length > 0 && !mustBeComplete)('in Chromium', () => {
     await client.send('Network.enable');
     let bytes = 0;
     let requests = 0;
-    client.on('Network.responseReceived', ({ response }) => {
-      if (!response.fromDiskCache) requests++;
+    const kept = new Set<string>();
+    client.on('Network.requestServedFromCache', ({ requestId }) => kept.add(requestId));
+    client.on('Network.responseReceived', ({ requestId, response }) => {
+      if (!response.fromDiskCache && !kept.has(requestId)) requests++;
     });
     client.on('Network.loadingFinished', ({ encodedDataLength }) => (bytes += encodedDataLength));
     await page.goto(`${AUTH}/`, { waitUntil: 'networkidle' });

@@ -12,6 +12,7 @@ export async function checkRow(site: Site, row: Row): Promise<void> {
   );
   expect(site.arrivals() - before, 'requests that reached an application').toBe(reaches ? 1 : 0);
   if (signIn) {
+    expect(answer.all('location')).toHaveLength(1);
     const location = new URL(answer.header('location') ?? 'missing:');
     expect(`${location.protocol}//${location.host}${location.pathname}`).toBe('https://auth.example.com/');
     expect(Object.fromEntries(location.searchParams)).toEqual(signIn);

@@ -159,6 +159,25 @@ export function describeProxy(
       );
     });
 
+    ourFilesMust('no answer of the gateway is kept by a cache', async () => {
+      const { all: redirect } = await site.ask({ target: '/' });
+      const { all: unauthorized } = await site.ask({
+        target: '/',
+        headers: [['Accept', 'application/json']],
+      });
+      expect([redirect('cache-control'), unauthorized('cache-control')]).toEqual([
+        ['no-store'],
+        ['no-store'],
+      ]);
+    });
+
+    ourFilesMust('a 401 says where the portal is', async () => {
+      const answer = await site.ask({ target: '/', headers: [['Accept', 'application/json']] });
+      expect(answer.all('location')).toEqual([
+        expect.stringMatching(/^https:\/\/auth\.example\.com\/\?rd=https/),
+      ]);
+    });
+
     ourFilesMust('plain http is sent to https', async () => {
       const answer = await site.askPlainly('/a?b=c');
       expect([301, 308]).toContain(answer.status);

@@ -167,11 +167,17 @@ export async function startProxy(
   const httpPort = await freePort();
   const httpsPort = await freePort();
   const substitutions = proxy.substitutions({ ...places, httpPort, httpsPort });
+  const unused = new Set(substitutions.map(([from]) => from));
   for (const file of await readdir(proxy.files)) {
     let text = await readFile(join(proxy.files, file), 'utf8');
-    for (const [from, to] of substitutions) text = text.replaceAll(from, to);
+    for (const [from, to] of substitutions) {
+      if (text.includes(from)) unused.delete(from);
+      text = text.replaceAll(from, to);
+    }
     await writeFile(join(places.folder, file), text);
   }
+  if (proxy.ours && unused.size > 0)
+    throw new Error(`not in the files of ${proxy.name}: ${[...unused].join(', ')}`);
   let child: Child | undefined;
   try {
     const started = startChild(program, proxy.arguments(places.folder), { cwd: places.folder });

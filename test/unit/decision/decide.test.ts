@@ -69,13 +69,39 @@ describe('a policy', () => {
   });
 
   it('says what a request demands, and whether that depends on the person', () => {
-    const policy = compile({ rules: [{ domain: '{user}.b', policy: 'deny' }, { domain: 'c.d', policy: 'two_factor' }] });
-    expect(requiredLevel(policy, targetOf('https://x.b/'), anonymous)).toEqual({ level: 'deny', rule: 0, hasSubject: true });
-    expect(requiredLevel(policy, targetOf('https://c.d/'), john)).toEqual({ level: 'two_factor', rule: 1, hasSubject: false });
-    expect(requiredLevel(policy, targetOf('https://e.f/'), john)).toEqual({ level: 'deny', rule: -1, hasSubject: false });
+    const policy = compile({
+      rules: [
+        { domain: '{user}.b', policy: 'deny' },
+        { domain: 'c.d', policy: 'two_factor' },
+      ],
+    });
+    expect(requiredLevel(policy, targetOf('https://x.b/'), anonymous)).toEqual({
+      level: 'deny',
+      rule: 0,
+      hasSubject: true,
+    });
+    expect(requiredLevel(policy, targetOf('https://c.d/'), john)).toEqual({
+      level: 'two_factor',
+      rule: 1,
+      hasSubject: false,
+    });
+    expect(requiredLevel(policy, targetOf('https://e.f/'), john)).toEqual({
+      level: 'deny',
+      rule: -1,
+      hasSubject: false,
+    });
   });
 
-  const plain = { domain: ['a.b'], domain_regex: [], policy: 'bypass', subject: [], networks: [], resources: [], methods: [], query: [] } as const;
+  const plain = {
+    domain: ['a.b'],
+    domain_regex: [],
+    policy: 'bypass',
+    subject: [],
+    networks: [],
+    resources: [],
+    methods: [],
+    query: [],
+  } as const;
   it.each([
     ['no host', { domain: [] }, /neither domain nor domain_regex/],
     ['a broken expression', { resources: ['('] }, /missing/],
@@ -88,7 +114,8 @@ describe('a policy', () => {
     ['an unknown network', { networks: ['office'] }, /'office'/],
     ['an empty network', { networks: ['none'] }, /none/],
   ])('is refused whole, naming the rule, for %s', (_, change, reason) => {
-    const compiling = () => compilePolicy({ default_policy: 'deny', rules: [plain, { ...plain, ...change }] }, { none: [] });
+    const compiling = () =>
+      compilePolicy({ default_policy: 'deny', rules: [plain, { ...plain, ...change }] }, { none: [] });
     expect(compiling).toThrow(/rule 2/);
     expect(compiling).toThrow(reason);
   });
