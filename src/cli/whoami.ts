@@ -40,7 +40,7 @@ th{inline-size:11rem;font-weight:600}
 <h1>${escape(title)}</h1>
 <p>This is a sample application at <strong>${escape(site)}</strong>. It has no login of its own: it believes what the gateway says.</p>
 <table>${rows(identity.map(([name, value]) => [`Remote-${name}`, value]))}</table>
-<p><a href="${escape(portal)}logout?rd=${encodeURIComponent(`https://${site}/`)}">Sign out</a> · <a href="${escape(portal)}">Portal</a></p>
+<p><a href="${escape(portal)}${known ? 'logout' : ''}?rd=${encodeURIComponent(`https://${site}/`)}">Sign ${known ? 'out' : 'in'}</a> · <a href="${escape(portal)}">Portal</a></p>
 <details><summary>The whole request</summary><p><code>${escape(`${request.method} ${request.url}`)}</code></p>
 <table>${rows(others.map((name) => [name, header(name)]))}</table></details>
 </main></body></html>

@@ -98,7 +98,7 @@ function judge(tree: MapTree): { config: Configuration | null; problems: Problem
 function problemsOf(issue: z.core.$ZodIssue, tree: Tree, section: string): Problem[] {
   const path = [section, ...issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step))];
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(tree, [...path, key]));
-  if (issue.code === 'custom') return [problemAt(tree, path, issue.message)];
+  if (issue.code === 'invalid_key') return [problemAt(tree, path, issue.issues[0]?.message ?? issue.message)];
   if (issue.code === 'invalid_type') {
     const found = findEntry(tree, path)?.value;
     const outline = outlineAt(configurationOutline, path);

@@ -70,8 +70,9 @@ export function parseTree(text: string, file: string): { readonly tree: MapTree 
 
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, merge: true, version: '1.2' });
   for (const error of [...document.errors, ...document.warnings]) {
+    const message = error.code === 'MULTIPLE_DOCS' ? 'more than one document (---) in a file' : error.message;
     const hint = error.code === 'TAB_AS_INDENT' ? ' (YAML is indented with spaces)' : '';
-    report(`is not valid YAML: ${error.message}${hint}`, originAt(error.pos[0]));
+    report(`is not valid YAML: ${message}${hint}`, originAt(error.pos[0]));
   }
   if (problems.length > 0) return { tree: null, problems };
 

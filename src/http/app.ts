@@ -62,7 +62,7 @@ export async function createApp(
     if (NO_PAGE.test(path) && route?.kind !== 'form') {
       return send(request, reply, text(error.status, `${error.status} ${error.message}`, retry), route);
     }
-    const page = content.problem(routeRequest(request, content, route, undefined), error.status);
+    const page = content.problem(routeRequest(request, content, undefined, undefined), error.status);
     return send(request, reply, { ...page, headers: { ...retry, ...page.headers } }, route);
   };
 
@@ -130,8 +130,10 @@ function pathOf(request: FastifyRequest): string {
 }
 
 function allowedMethods(methodsOf: ReadonlyMap<string, ReadonlySet<string>>, path: string): string | null {
-  const methods = methodsOf.get(path);
-  return methods ? [...methods].sort().join(', ') : null;
+  const found = [...methodsOf].find(([route]) =>
+    route.endsWith('*') ? path.startsWith(route.slice(0, -1)) : route === path,
+  );
+  return found ? [...found[1]].sort().join(', ') : null;
 }
 
 /** The CSRF check, and the type of body that the kind of route takes. */

@@ -57,7 +57,7 @@ export interface ActionDeps {
 const METHOD = /^[A-Z]{1,20}$/;
 
 export function createActions(deps: ActionDeps): Actions {
-  const { cookieDomains, policy, sessions, finder, clock } = deps;
+  const { cookieDomains, policy, sessions, finder } = deps;
 
   const domainOf = (request: RouteRequest): CookieDomain | null =>
     cookieDomains.forHost(request.host.replace(/:\d+$/, ''));
@@ -114,7 +114,7 @@ export function createActions(deps: ActionDeps): Actions {
       const { session, token } = started;
       return {
         step: next(session, cookieDomain, form.target),
-        cookies: [sessionCookie(cookieDomain, token, session.expiresAt - clock.now())],
+        cookies: [sessionCookie(cookieDomain, token, session.expiresAt - session.createdAt)],
       };
     },
 

@@ -1,7 +1,7 @@
 import { serializeCookie } from '../http/cookies.ts';
 import type { CookieDomain } from './cookie-domains.ts';
 
-/** The `Set-Cookie` of a session; `lifetime` in milliseconds from now. */
+/** The `Set-Cookie` of a session that begins; `lifetime` in milliseconds. */
 export function sessionCookie(domain: CookieDomain, token: string, lifetime: number): string {
   return serializeCookie(domain.cookieName, token, {
     domain: domain.domain,

@@ -1,10 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import * as fc from 'fast-check';
 import { parse } from 'yaml';
 import { describe, expect, it } from 'vitest';
 import { accessControlSchema, definitionsSchema } from '../../../src/decision/config.ts';
 import { decide, outcomeOf, requiredLevel } from '../../../src/decision/decide.ts';
-import { compilePolicy } from '../../../src/decision/policy.ts';
+import { compilePolicy, type Policy } from '../../../src/decision/policy.ts';
 import { anonymous, type AuthenticationLevel, type Subject } from '../../../src/decision/target.ts';
+import { parseCanonicalUrl } from '../../../src/lib/canonical-url.ts';
 import { targetOf } from './target-of.ts';
 
 interface Row {
@@ -58,9 +60,11 @@ describe('outcomeOf', () => {
   });
 });
 
-describe('a policy', () => {
-  const compile = (accessControl: unknown) => compilePolicy(accessControlSchema.parse(accessControl));
+function compile(accessControl: unknown): Policy {
+  return compilePolicy(accessControlSchema.parse(accessControl));
+}
 
+describe('a policy', () => {
   it('says whether two factors are asked for anywhere', () => {
     const rules = [{ domain: 'a.b', policy: 'one_factor' }];
     expect(compile({ rules }).usesTwoFactor).toBe(false);
@@ -118,5 +122,57 @@ describe('a policy', () => {
       compilePolicy({ default_policy: 'deny', rules: [plain, { ...plain, ...change }] }, { none: [] });
     expect(compiling).toThrow(/rule 2/);
     expect(compiling).toThrow(reason);
+  });
+});
+
+describe('an ambiguous path', () => {
+  const rank = { allow: 0, challenge: 1, deny: 2 };
+  const levels = ['bypass', 'one_factor', 'two_factor', 'deny'] as const;
+  const piece = fc.constantFrom(
+    'admin',
+    'public',
+    '/',
+    '..',
+    '.',
+    ';',
+    '%5c',
+    '\\',
+    '%2f',
+    '%25',
+    '2e',
+    '%3f',
+    '%23',
+    '%0a',
+    '%EF%BC%8E',
+    'x',
+  );
+  const rule = fc.record({
+    domain: fc.constant('a.b'),
+    policy: fc.constantFrom(...levels),
+    resources: fc.constantFrom('^/admin', '^/public', '^/x$', '/admin$', '^/[^a]', '^/$'),
+  });
+
+  it('is never decided more openly than its plain reading, or than any other', () => {
+    const path = fc.array(piece, { maxLength: 10 }).map((pieces) => `/${pieces.join('')}`);
+    const visitor = fc.constantFrom(...Object.values(visitors));
+    fc.assert(
+      fc.property(
+        fc.array(rule, { minLength: 1, maxLength: 5 }),
+        fc.constantFrom(...levels),
+        path,
+        visitor,
+        (rules, fallback, uri, [subject, level]) => {
+          const policy = compilePolicy(accessControlSchema.parse({ default_policy: fallback, rules }));
+          const url = parseCanonicalUrl('https', 'a.b', uri);
+          if ('invalid' in url) return;
+          const whole = decide(policy, { url, method: 'GET', ip: '' }, subject, level);
+          const single = url.readings.map((reading) =>
+            decide(policy, { url: { ...url, readings: [reading] }, method: 'GET', ip: '' }, subject, level),
+          );
+          expect(rank[whole.outcome]).toBe(Math.max(...single.map(({ outcome }) => rank[outcome])));
+        },
+      ),
+      { numRuns: 2000 },
+    );
   });
 });

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { validateHeaderValue } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { identityHeaders, type Identity } from '../../../src/decision/identity-headers.ts';

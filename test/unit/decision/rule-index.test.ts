@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { factsOf } from '../../../src/decision/criteria.ts';
 import { requirementOf } from '../../../src/decision/decide.ts';
