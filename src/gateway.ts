@@ -35,7 +35,7 @@ import { openSessions } from './sessions/sessions.ts';
 import type { UserBackend } from './users/backend.ts';
 import { openHashQueue } from './users/hash-queue.ts';
 import { userBackends } from './users/registry.ts';
-import { systemTimers } from './users/timers.ts';
+import { systemTimers } from './lib/timers.ts';
 
 /**
  * The wiring of the core. What answers requests is built from one configuration and never changes; a reload builds the next

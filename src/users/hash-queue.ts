@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { Timers } from './timers.ts';
+import type { Timers } from '../lib/timers.ts';
 import { BackendUnavailable } from './backend.ts';
 
 /**

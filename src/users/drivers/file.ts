@@ -9,7 +9,7 @@ import { blankDigest } from '../digest.ts';
 import type { Digest } from '../digest.ts';
 import type { HashQueue } from '../hash-queue.ts';
 import type { PasswordOptions } from '../password-options.ts';
-import type { Timers } from '../timers.ts';
+import type { Timers } from '../../lib/timers.ts';
 import { InvalidUsersFile, parseUsersFile, usersFileExample } from '../users-file.ts';
 import type { Person, UsersFile, UsersFileRules } from '../users-file.ts';
 

@@ -4,7 +4,7 @@ import { openHashQueue } from '../../../src/users/hash-queue.ts';
 import type { HashQueue } from '../../../src/users/hash-queue.ts';
 import { DEFAULT_PASSWORD_OPTIONS } from '../../../src/users/password-options.ts';
 import type { PasswordOptions } from '../../../src/users/password-options.ts';
-import type { Timers } from '../../../src/users/timers.ts';
+import type { Timers } from '../../../src/lib/timers.ts';
 
 /** Parameters that cost next to nothing. */
 export const cheapPasswords: PasswordOptions = {

@@ -4,7 +4,7 @@ import { systemRandom } from '../../../src/lib/random.ts';
 import { blankDigest } from '../../../src/users/digest.ts';
 import { hashConcurrency, openHashQueue } from '../../../src/users/hash-queue.ts';
 import { DEFAULT_PASSWORD_OPTIONS } from '../../../src/users/password-options.ts';
-import { systemTimers } from '../../../src/users/timers.ts';
+import { systemTimers } from '../../../src/lib/timers.ts';
 
 /**
  * Starts three times as many hashes as run at a time, then reads a file and looks up a name, and prints in which order
