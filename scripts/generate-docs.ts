@@ -20,7 +20,8 @@ function current(name: string): string | null {
 
 const stale = Object.keys(pages).filter((name) => current(name) !== pages[name]);
 if (process.argv.includes('--check')) {
-  for (const name of stale) process.stderr.write(`docs/reference/${name} is out of date: run node scripts/generate-docs.ts\n`);
+  for (const name of stale)
+    process.stderr.write(`docs/reference/${name} is out of date: run node scripts/generate-docs.ts\n`);
   process.exitCode = stale.length === 0 ? 0 : 1;
 } else {
   mkdirSync(folder, { recursive: true });

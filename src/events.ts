@@ -32,9 +32,15 @@ export function createEvents(logger: Logger, deps: { readonly now: () => number 
         const now = deps.now();
         if (now - lastOutage < OUTAGE_STEP) return;
         lastOutage = now;
-        logger.error({ error, peer }, 'authorization is unavailable: a store or user backend does not answer');
+        logger.error(
+          { error, peer },
+          'authorization is unavailable: a store or user backend does not answer',
+        );
       } else if (outcome === 'untrusted-peer') {
-        logger.warn({ peer }, 'a peer that is no trusted proxy asked for an authorization (server.trusted_proxies)');
+        logger.warn(
+          { peer },
+          'a peer that is no trusted proxy asked for an authorization (server.trusted_proxies)',
+        );
       } else if (debug && outcome !== 'allow') {
         const { method, ip, url } = target ?? {};
         // The query may hold secrets of the application.
@@ -45,9 +51,15 @@ export function createEvents(logger: Logger, deps: { readonly now: () => number 
 
     passwordChecked({ username, ip, success }) {
       if (success) {
-        logger.info({ username, remote_ip: ip }, `Successful 1FA authentication attempt made by user '${username}'`);
+        logger.info(
+          { username, remote_ip: ip },
+          `Successful 1FA authentication attempt made by user '${username}'`,
+        );
       } else {
-        logger.error({ username, remote_ip: ip }, `Unsuccessful 1FA authentication attempt by user '${username}'`);
+        logger.error(
+          { username, remote_ip: ip },
+          `Unsuccessful 1FA authentication attempt by user '${username}'`,
+        );
       }
     },
 

@@ -68,7 +68,13 @@ export interface GatewayDeps {
 /** Milliseconds. Less than the ten seconds that service managers usually grant. */
 const CLOSE_DEADLINE = 8000;
 /** Keys that only a start can apply. */
-const FIXED = ['server.address', 'server.buffers', 'server.timeouts', 'server.tls.client_certificates', 'log'] as const;
+const FIXED = [
+  'server.address',
+  'server.buffers',
+  'server.timeouts',
+  'server.tls.client_certificates',
+  'log',
+] as const;
 
 /** Everything that a reload exchanges. */
 interface Core {
@@ -100,11 +106,12 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
 
   const openUsers = async (next: Configuration): Promise<UserBackend> => {
     const { file } = next.authentication_backend;
-    if (!file) throw new Error('authentication_backend.file is not set, and this release has no other backend');
+    if (!file)
+      throw new Error('authentication_backend.file is not set, and this release has no other backend');
     return userBackends.file(file, { random, timers: systemTimers, logger, hashQueue });
   };
 
-  const authorize: Authorize = (head) => core.content.authorize(head) as ReturnType<Authorize>;
+  const authorize: Authorize = (head) => core.content.authorize(head);
 
   const buildCore = (next: Configuration, users: UserBackend): Core => {
     const policy = compilePolicy(next.access_control, next.definitions.network);
@@ -122,7 +129,8 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
     const schemeOf = (strategy: AuthnStrategyConfig): Scheme[] => {
       const header = BASIC_STRATEGIES[strategy.name];
       if (!header) return [sessionScheme];
-      if (strategy.name !== 'HeaderLegacy' && !strategy.schemes.some((scheme) => scheme === 'basic')) return [];
+      if (strategy.name !== 'HeaderLegacy' && !strategy.schemes.some((scheme) => scheme === 'basic'))
+        return [];
       const options = { ...header, cacheLifespan: strategy.scheme_basic_cache_lifespan };
       return [createBasicScheme(options, { users, clock, random, onAttempt })];
     };
@@ -168,7 +176,12 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
           events.accessDecided({ outcome: outcome.kind, target, peer: head.peer, error, ...reason });
         },
       }),
-      routes: [...health, ...createApiRoutes(actions), ...pages.routes, ...createStaticRoutes(assets, catalogue)],
+      routes: [
+        ...health,
+        ...createApiRoutes(actions),
+        ...pages.routes,
+        ...createStaticRoutes(assets, catalogue),
+      ],
       mounts: deps.mounts?.(authorize) ?? [],
       problem: pages.problem,
     };
@@ -191,7 +204,9 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
   );
 
   const tending = setInterval(() => {
-    sessions.tend().catch((error: unknown) => logger.warn({ error }, 'session activity could not be written'));
+    sessions
+      .tend()
+      .catch((error: unknown) => logger.warn({ error }, 'session activity could not be written'));
   }, 1000);
   tending.unref();
 
@@ -259,7 +274,8 @@ function cookieDomainsOf(config: Configuration): CookieDomains {
         inactivity: cookie.inactivity,
         rememberMe: cookie.remember_me,
       },
-      portalUrl: cookie.authelia_url === undefined ? null : (parseHttpsTarget(cookie.authelia_url)?.href ?? null),
+      portalUrl:
+        cookie.authelia_url === undefined ? null : (parseHttpsTarget(cookie.authelia_url)?.href ?? null),
       defaultRedirectionUrl: cookie.default_redirection_url ?? null,
     })),
   );
@@ -279,7 +295,9 @@ function baseOf(config: Configuration): string {
   return config.server.address.path.replace(/\/$/, '');
 }
 
-function certificateOf({ server: { tls } }: Configuration): { cert: Buffer; key: Buffer; ca?: Buffer[] } | null {
+function certificateOf({
+  server: { tls },
+}: Configuration): { cert: Buffer; key: Buffer; ca?: Buffer[] } | null {
   if (tls.certificate === undefined || tls.key === undefined) return null;
   const ca = tls.client_certificates.map((path) => readFileSync(path));
   return { cert: readFileSync(tls.certificate), key: readFileSync(tls.key), ...(ca.length > 0 && { ca }) };

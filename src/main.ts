@@ -29,7 +29,11 @@ async function main(argv: readonly string[]): Promise<void> {
   const root = rootCommand(io);
   const [first] = argv;
   const chosen = first === undefined ? undefined : commands[first];
-  const wanted = chosen ? [chosen] : first?.startsWith('-') && !/^(?:-h|--help)$/.test(first) ? [] : Object.values(commands);
+  const wanted = chosen
+    ? [chosen]
+    : first?.startsWith('-') && !/^(?:-h|--help)$/.test(first)
+      ? []
+      : Object.values(commands);
   // The plain start needs none of them.
   if (first !== undefined) for (const load of wanted) root.addCommand(await load(io));
   await root.parseAsync(argv, { from: 'user' });

@@ -117,7 +117,12 @@ describe('directions', () => {
           const [here, there] = [roomOf(path), roomOf(target)];
           // A room's section of the configuration is joined in config/ and known to nobody left of it.
           const isConfig = here === 'config' && /(?:^|\/)(?:[a-z-]+-)?config\.ts$/.test(target);
-          return here !== there && !isConfig && !(`${here} -> ${there}` in ALLOWED) && stepOf(there) >= stepOf(here);
+          return (
+            here !== there &&
+            !isConfig &&
+            !(`${here} -> ${there}` in ALLOWED) &&
+            stepOf(there) >= stepOf(here)
+          );
         })
         .map((target) => `${path} -> ${target}`),
     );
@@ -152,8 +157,13 @@ describe('directions', () => {
     );
     const web = readdirSync(join(root, 'web/src'), { recursive: true, encoding: 'utf8' })
       .filter((name) => /\.tsx?$/.test(name))
-      .filter((name) => /^import (?!type\b)[^;]*'(?:\.\.\/)+src\//m.test(readFileSync(join(root, 'web/src', name), 'utf8')));
-    expect([...wrong.map((file) => relative(root, file)).filter((file) => !file.startsWith('test/unit/portal/')), ...web]).toEqual([]);
+      .filter((name) =>
+        /^import (?!type\b)[^;]*'(?:\.\.\/)+src\//m.test(readFileSync(join(root, 'web/src', name), 'utf8')),
+      );
+    expect([
+      ...wrong.map((file) => relative(root, file)).filter((file) => !file.startsWith('test/unit/portal/')),
+      ...web,
+    ]).toEqual([]);
   });
 });
 
@@ -163,7 +173,12 @@ describe('libraries', () => {
       imports
         .map(({ from }) => from)
         .filter((from) => !from.startsWith('.') && !from.startsWith('node:'))
-        .map((from) => from.split('/').slice(0, from.startsWith('@') ? 2 : 1).join('/'))
+        .map((from) =>
+          from
+            .split('/')
+            .slice(0, from.startsWith('@') ? 2 : 1)
+            .join('/'),
+        )
         .filter((library) => !HOMES[library]?.some((home) => isBelow(path, home)))
         .map((library) => `${path} imports ${library}`),
     );
@@ -186,7 +201,9 @@ describe('purity', () => {
   });
 
   test.each(WORLD)('%s stands only in %s', (pattern, home) => {
-    expect(files.filter(({ path, text }) => pattern.test(text) && !home.test(path)).map(({ path }) => path)).toEqual([]);
+    expect(
+      files.filter(({ path, text }) => pattern.test(text) && !home.test(path)).map(({ path }) => path),
+    ).toEqual([]);
   });
 });
 

@@ -18,7 +18,11 @@ export interface BasicDeps {
   readonly users: UserBackend;
   readonly clock: Clock;
   readonly random: Random;
-  readonly onAttempt: (attempt: { readonly username: string; readonly ip: string; readonly success: boolean }) => void;
+  readonly onAttempt: (attempt: {
+    readonly username: string;
+    readonly ip: string;
+    readonly success: boolean;
+  }) => void;
 }
 
 const REALM = 'Basic realm="Authorization Required"';

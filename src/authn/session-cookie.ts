@@ -25,7 +25,10 @@ export interface SessionFinderDeps {
 export function createSessionFinder(deps: SessionFinderDeps): SessionFinder {
   const { sessions, users, clock, refreshInterval } = deps;
 
-  const refreshed = (session: GatewaySession, profile: UserProfile | null): MaybePromise<GatewaySession | null> => {
+  const refreshed = (
+    session: GatewaySession,
+    profile: UserProfile | null,
+  ): MaybePromise<GatewaySession | null> => {
     if (!profile) return sessions.end(session, 'user-gone').then(() => null);
     const changed = !sameProfile(profile, session.payload.profile);
     if (!changed && refreshInterval === 0) return session;
@@ -66,9 +69,15 @@ export function createSessionFinder(deps: SessionFinderDeps): SessionFinder {
 }
 
 /** The scheme `CookieSession`. */
-export function createSessionScheme(deps: { readonly finder: SessionFinder; readonly sessions: GatewaySessions }): Scheme {
+export function createSessionScheme(deps: {
+  readonly finder: SessionFinder;
+  readonly sessions: GatewaySessions;
+}): Scheme {
   const { finder, sessions } = deps;
-  const recognise = (session: GatewaySession | null, claimed: string | undefined): MaybePromise<SchemeResult> => {
+  const recognise = (
+    session: GatewaySession | null,
+    claimed: string | undefined,
+  ): MaybePromise<SchemeResult> => {
     if (!session) return 'skip';
     if (claimed !== undefined && claimed.toLowerCase() !== session.userId.toLowerCase()) {
       return sessions.end(session, 'user-mismatch').then(() => 'skip');

@@ -387,7 +387,7 @@ function attachPair(group: Command, kind: Kind, io: CliIo): void {
             ...legacy.map((path) => legacyKey(kind, path, made.privateKey)),
             ...legacyPublic.map((path) => ({
               path,
-              text: String(createPublicKey(made.publicKey).export({ type: 'pkcs1', format: 'pem' })),
+              text: createPublicKey(made.publicKey).export({ type: 'pkcs1', format: 'pem' }),
             })),
           ],
           options.force,
@@ -550,7 +550,7 @@ function legacyOf(
 
 function legacyKey(kind: Kind, path: string, privateKey: string): NewFile {
   const text = createPrivateKey(privateKey).export({ type: kind.legacy ?? 'pkcs1', format: 'pem' });
-  return { path, text: String(text), secret: true };
+  return { path, text, secret: true };
 }
 
 // --- words ----------------------------------------------------------------------------------------------------------

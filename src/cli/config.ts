@@ -15,13 +15,33 @@ export function configCommand(io: CliIo): Command {
     addConfigOptions(new Command(name).description(description)).action(run);
   return new Command('config')
     .description('check and show the configuration')
-    .addCommand(sub('validate', 'tell everything that is wrong with the configuration; exit 1 when there are errors', (options) => validate(options, io)))
-    .addCommand(sub('print', 'print the configuration in force, with the source of each value and without secrets', (options) => print(options, io)))
-    .addCommand(sub('template', 'print the files as the filters make them (with the secrets that these put in)', (options) => template(options, io)))
     .addCommand(
-      new Command('schema').description('print the JSON Schema of the configuration, for editors').action(() => {
-        io.out(`${JSON.stringify(configurationJsonSchema, null, 2)}\n`);
-      }),
+      sub(
+        'validate',
+        'tell everything that is wrong with the configuration; exit 1 when there are errors',
+        (options) => validate(options, io),
+      ),
+    )
+    .addCommand(
+      sub(
+        'print',
+        'print the configuration in force, with the source of each value and without secrets',
+        (options) => print(options, io),
+      ),
+    )
+    .addCommand(
+      sub(
+        'template',
+        'print the files as the filters make them (with the secrets that these put in)',
+        (options) => template(options, io),
+      ),
+    )
+    .addCommand(
+      new Command('schema')
+        .description('print the JSON Schema of the configuration, for editors')
+        .action(() => {
+          io.out(`${JSON.stringify(configurationJsonSchema, null, 2)}\n`);
+        }),
     );
 }
 
@@ -38,8 +58,16 @@ function validate(options: ConfigOptions, io: CliIo): void {
   const { config, problems } = loadConfiguration(source);
   const { refused, unused } = config === null ? { refused: [], unused: [] } : findUnsupported(config);
   const gaps = [
-    ...refused.map((key): Problem => ({ severity: 'warning', key, message: 'is valid, but this release cannot do it yet and refuses to start with it' })),
-    ...unused.map((key): Problem => ({ severity: 'warning', key, message: 'is valid, but this release does not use it yet' })),
+    ...refused.map((key): Problem => ({
+      severity: 'warning',
+      key,
+      message: 'is valid, but this release cannot do it yet and refuses to start with it',
+    })),
+    ...unused.map((key): Problem => ({
+      severity: 'warning',
+      key,
+      message: 'is valid, but this release does not use it yet',
+    })),
   ];
   report([...problems, ...gaps], io);
   const errors = problems.filter((problem) => problem.severity === 'error').length;

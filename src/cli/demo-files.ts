@@ -39,18 +39,25 @@ export async function prepareDemo(
   const write = (name: string, text: string): void => writeFileSync(at(name), text, { mode: 0o600 });
 
   if (!existsSync(at('certificate.pem'))) {
-    const authority = await createAuthority({ commonName: 'Sallyport demo authority', permitted: [DOMAIN] }, deps);
+    const authority = await createAuthority(
+      { commonName: 'Sallyport demo authority', permitted: [DOMAIN] },
+      deps,
+    );
     const issued = await issueServerCertificate(authority, [DOMAIN, `*.${DOMAIN}`], {}, deps);
     write('ca.pem', authority.certificate);
     write('key.pem', issued.privateKey);
     write('certificate.pem', issued.certificate);
   }
   if (!existsSync(at('people.json'))) {
-    const people = PEOPLE.map((person) => ({ ...person, password: deps.random.bytes(9).toString('base64url') }));
+    const people = PEOPLE.map((person) => ({
+      ...person,
+      password: deps.random.bytes(9).toString('base64url'),
+    }));
     write('users.yml', await usersFile(people, deps.random));
     write('people.json', `${JSON.stringify(people, null, 2)}\n`);
   }
-  if (!existsSync(at('session-secret'))) write('session-secret', `${deps.random.bytes(48).toString('base64url')}\n`);
+  if (!existsSync(at('session-secret')))
+    write('session-secret', `${deps.random.bytes(48).toString('base64url')}\n`);
   write('configuration.yml', configuration(at, port, readFileSync(at('session-secret'), 'utf8').trim()));
   const people = JSON.parse(readFileSync(at('people.json'), 'utf8')) as readonly Person[];
   return { configuration: at('configuration.yml'), sites: SITES, people };

@@ -41,7 +41,11 @@ export function demoCommand(io: CliIo): Command {
 async function demo({ dir, port }: DemoOptions, io: CliIo): Promise<void> {
   const folder = resolve(dir);
   const files = await prepareDemo(folder, port, { clock: systemClock, random: systemRandom });
-  const { config, problems } = loadConfiguration({ files: [files.configuration], environment: {}, filters: [] });
+  const { config, problems } = loadConfiguration({
+    files: [files.configuration],
+    environment: {},
+    filters: [],
+  });
   if (!config) throw new Error(problems.map(formatProblem).join('\n'));
 
   const application = createServer(whoami);
@@ -55,7 +59,11 @@ async function demo({ dir, port }: DemoOptions, io: CliIo): Promise<void> {
       createReverseProxy({ host, upstream, cookieNames, authorize: (head) => gateway.authorize(head) }),
     ),
   );
-  const gateway = await createGateway(config, { logger, webDirectory: webDirectory(), mounts: () => proxies });
+  const gateway = await createGateway(config, {
+    logger,
+    webDirectory: webDirectory(),
+    mounts: () => proxies,
+  });
   await gateway.listen();
   io.out(welcome(files, folder, port));
 
@@ -80,7 +88,9 @@ async function demo({ dir, port }: DemoOptions, io: CliIo): Promise<void> {
 
 function welcome(files: Awaited<ReturnType<typeof prepareDemo>>, folder: string, port: number): string {
   const at = (name: string): string => `https://${name}.demo.localhost:${port}/`;
-  const people = files.people.map(({ name, password, groups }) => `    ${name.padEnd(6)} ${password}   (${groups.join(', ')})`);
+  const people = files.people.map(
+    ({ name, password, groups }) => `    ${name.padEnd(6)} ${password}   (${groups.join(', ')})`,
+  );
   return `
 Sallyport is guarding a sample site on this machine.
 
@@ -105,6 +115,7 @@ ${people.join('\n')}
 
 function parsePort(text: string): number {
   const port = Number(text);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new InvalidArgumentError('It must be 1 to 65535.');
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new InvalidArgumentError('It must be 1 to 65535.');
   return port;
 }

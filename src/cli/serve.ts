@@ -36,7 +36,12 @@ export async function serve(source: ConfigurationSource, io: CliIo): Promise<voi
   }
 }
 
-async function run(config: Configuration, source: ConfigurationSource, logger: OpenLogger, io: CliIo): Promise<void> {
+async function run(
+  config: Configuration,
+  source: ConfigurationSource,
+  logger: OpenLogger,
+  io: CliIo,
+): Promise<void> {
   const { unused } = findUnsupported(config);
   if (unused.length > 0) {
     logger.warn({ sections: unused.join(', ') }, 'configured, accepted and not used by this release');
@@ -56,7 +61,10 @@ async function run(config: Configuration, source: ConfigurationSource, logger: O
     'Sallyport is listening',
   );
   if (config.session.cookies.some((cookie) => cookie.authelia_url === undefined)) {
-    logger.warn({}, 'session.domain names no portal: write session.cookies with authelia_url, or let the proxy name it');
+    logger.warn(
+      {},
+      'session.domain names no portal: write session.cookies with authelia_url, or let the proxy name it',
+    );
   }
 
   const watchdog = startWatchdog({ limitMs: WATCHDOG_LIMIT }, { logger });
@@ -65,21 +73,20 @@ async function run(config: Configuration, source: ConfigurationSource, logger: O
     if (stopping) return;
     stopping = true;
     logger.info({ signal }, 'stopping');
-    gateway
-      .close()
-      .then(() => watchdog.stop())
-      .then(
-        () => {
-          logger.info({}, 'stopped');
-          logger.close();
-          io.exit(0);
-        },
-        (error: unknown) => {
-          logger.error({ error }, 'could not stop cleanly');
-          logger.close();
-          io.exit(1);
-        },
-      );
+    void shutDown();
+  };
+  const shutDown = async (): Promise<void> => {
+    let code = 0;
+    try {
+      await gateway.close();
+      await watchdog.stop();
+      logger.info({}, 'stopped');
+    } catch (error) {
+      logger.error({ error }, 'could not stop cleanly');
+      code = 1;
+    }
+    logger.close();
+    io.exit(code);
   };
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
@@ -95,12 +102,16 @@ async function reload(gateway: Gateway, source: ConfigurationSource, logger: Ope
     }
     const refused = config ? findUnsupported(config).refused : [];
     if (!config || refused.length > 0) {
-      logger.error({ refused: refused.join(', ') }, 'the new configuration is not used; the last good one stays');
+      logger.error(
+        { refused: refused.join(', ') },
+        'the new configuration is not used; the last good one stays',
+      );
       return;
     }
     const waiting = await gateway.reload(config);
     logger.info({ rules: config.access_control.rules.length }, 'reloaded');
-    if (waiting.length > 0) logger.warn({ keys: waiting.join(', ') }, 'these keys changed and wait for a restart');
+    if (waiting.length > 0)
+      logger.warn({ keys: waiting.join(', ') }, 'these keys changed and wait for a restart');
   } catch (error) {
     logger.error({ error }, 'reload failed; the last good configuration stays');
   }
@@ -115,7 +126,9 @@ function readConfiguration(source: ConfigurationSource, io: CliIo): Configuratio
   }
   const { refused } = findUnsupported(config);
   for (const key of refused) {
-    io.err(`error: ${key}: this release cannot do this yet, and starting without it would not do what you ask; remove it\n`);
+    io.err(
+      `error: ${key}: this release cannot do this yet, and starting without it would not do what you ask; remove it\n`,
+    );
   }
   return refused.length === 0 ? config : null;
 }
@@ -134,7 +147,9 @@ export function webDirectory(): string {
 function describeListener(gateway: Gateway): string {
   const address = gateway.server.address();
   if (address === null || typeof address === 'string') return address ?? '';
-  return address.family === 'IPv6' ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
+  return address.family === 'IPv6'
+    ? `[${address.address}]:${address.port}`
+    : `${address.address}:${address.port}`;
 }
 
 /** What kept the gateway from starting, and the mend. */
@@ -143,11 +158,14 @@ function explainStart(error: unknown, { server }: Configuration): string {
   const { host, port, socketPath } = server.address;
   const where = socketPath ?? `${host === '' ? '*' : host}:${port}`;
   const file = path !== undefined && path !== socketPath;
-  if (code === 'EADDRINUSE') return `server.address: ${where} is in use by another process; stop it or choose another port`;
-  if (code === 'EACCES' && !file) return `server.address: no permission to listen on ${where}; take a port above 1023`;
+  if (code === 'EADDRINUSE')
+    return `server.address: ${where} is in use by another process; stop it or choose another port`;
+  if (code === 'EACCES' && !file)
+    return `server.address: no permission to listen on ${where}; take a port above 1023`;
   if (code === 'EADDRNOTAVAIL') return `server.address: this machine has no address ${host}`;
   if (code === 'ENOENT' && file) return `the file ${path} does not exist`;
-  if (code === 'EACCES' && file) return `no permission to read ${path}; it must be readable by the user that runs Sallyport`;
+  if (code === 'EACCES' && file)
+    return `no permission to read ${path}; it must be readable by the user that runs Sallyport`;
   if (code?.startsWith('ERR_OSSL') || code?.startsWith('ERR_SSL')) {
     return `server.tls: the certificate or its key cannot be used (${messageOf(error)})`;
   }

@@ -16,12 +16,20 @@ export function whoami(request: IncomingMessage, response: ServerResponse): void
   response.setHeader('Cache-Control', 'no-store');
   if (!request.headers.accept?.includes('text/html')) {
     response.setHeader('Content-Type', 'text/plain; charset=utf-8');
-    const lines = [...identity.map(([name, value]) => `Remote-${name}: ${value}`), ...others.map((n) => `${n}: ${header(n)}`)];
+    const lines = [
+      ...identity.map(([name, value]) => `Remote-${name}: ${value}`),
+      ...others.map((n) => `${n}: ${header(n)}`),
+    ];
     response.end(`${request.method} ${site}${request.url}\n${lines.join('\n')}\n`);
     return;
   }
   const rows = (list: readonly (readonly [string, string])[]): string =>
-    list.map(([name, value]) => `<tr><th scope="row">${escape(name)}</th><td>${escape(value) || '<i>empty</i>'}</td></tr>`).join('');
+    list
+      .map(
+        ([name, value]) =>
+          `<tr><th scope="row">${escape(name)}</th><td>${escape(value) || '<i>empty</i>'}</td></tr>`,
+      )
+      .join('');
   const known = header('remote-user') !== '';
   const title = known ? `Hello, ${header('remote-name') || header('remote-user')}` : 'Hello, stranger';
   const port = /:\d+$/.exec(site)?.[0] ?? '';
@@ -54,5 +62,9 @@ function decode(value: string | string[] | undefined): string {
 }
 
 function escape(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
 }

@@ -47,20 +47,38 @@ function findUnknownNetworks(config: Partial<Configuration>): Finding[] {
     networks.flatMap((network, index) => {
       if (isNetwork(network) || names.includes(network)) return [];
       const defined = names.length === 0 ? 'none is defined' : `there are ${names.join(', ')}`;
-      return [error([...path, index], `must be an IP address, a network or a name of definitions.network (${defined}), found "${network}"`)];
+      return [
+        error(
+          [...path, index],
+          `must be an IP address, a network or a name of definitions.network (${defined}), found "${network}"`,
+        ),
+      ];
     });
   const policies = Object.entries(config.identity_providers?.oidc?.authorization_policies ?? {});
   return [
-    ...(config.access_control?.rules.flatMap((rule, index) => check(rule.networks, ['access_control', 'rules', index, 'networks'])) ?? []),
+    ...(config.access_control?.rules.flatMap((rule, index) =>
+      check(rule.networks, ['access_control', 'rules', index, 'networks']),
+    ) ?? []),
     ...policies.flatMap(([name, policy]) =>
       policy.rules.flatMap((rule, index) =>
-        check(rule.networks, ['identity_providers', 'oidc', 'authorization_policies', name, 'rules', index, 'networks']),
+        check(rule.networks, [
+          'identity_providers',
+          'oidc',
+          'authorization_policies',
+          name,
+          'rules',
+          index,
+          'networks',
+        ]),
       ),
     ),
   ];
 }
 
-function findUnknownClients({ access_control: accessControl, identity_providers: providers }: Partial<Configuration>): Finding[] {
+function findUnknownClients({
+  access_control: accessControl,
+  identity_providers: providers,
+}: Partial<Configuration>): Finding[] {
   const prefix = 'oauth2:client:';
   const known = new Set(providers?.oidc?.clients.map((client) => client.client_id));
   const findings: Finding[] = [];
@@ -69,7 +87,9 @@ function findUnknownClients({ access_control: accessControl, identity_providers:
       for (const subject of subjects) {
         if (!subject.startsWith(prefix) || known.has(subject.slice(prefix.length))) continue;
         const path = ['access_control', 'rules', index, 'subject', position];
-        findings.push(error(path, `must name a client of identity_providers.oidc.clients, found "${subject}"`));
+        findings.push(
+          error(path, `must name a client of identity_providers.oidc.clients, found "${subject}"`),
+        );
       }
     }),
   );
@@ -83,7 +103,14 @@ function findSessionProblems({ session }: Partial<Configuration>, raw: Raw): Fin
     ...(session.redis !== undefined && session.secret === undefined
       ? [error(['session', 'secret'], 'is required with session.redis: it seals what is kept there')]
       : []),
-    ...('domain' in old ? [warning(['session', 'domain'], 'is deprecated: write session.cookies, with the authelia_url of the portal')] : []),
+    ...('domain' in old
+      ? [
+          warning(
+            ['session', 'domain'],
+            'is deprecated: write session.cookies, with the authelia_url of the portal',
+          ),
+        ]
+      : []),
   ];
 }
 
@@ -93,7 +120,9 @@ function findSecondFactorProblems(config: Partial<Configuration>): Finding[] {
     (preferred === 'totp' && config.totp?.disable === true) ||
     (preferred === 'webauthn' && config.webauthn?.disable === true) ||
     (preferred === 'mobile_push' && config.duo_api?.disable !== false);
-  return isOff ? [error(['default_2fa_method'], `must be a method that is enabled, found "${preferred}"`)] : [];
+  return isOff
+    ? [error(['default_2fa_method'], `must be a method that is enabled, found "${preferred}"`)]
+    : [];
 }
 
 function findMissingFiles({ server }: Partial<Configuration>): Finding[] {
@@ -104,7 +133,11 @@ function findMissingFiles({ server }: Partial<Configuration>): Finding[] {
     [['server', 'tls', 'key'], key],
     ...clients.map((file, index): [Path, string] => [['server', 'tls', 'client_certificates', index], file]),
   ];
-  return files.flatMap(([path, file]) => (file === undefined || existsSync(file) ? [] : [error(path, `must be a file that exists, found ${JSON.stringify(file)}`)]));
+  return files.flatMap(([path, file]) =>
+    file === undefined || existsSync(file)
+      ? []
+      : [error(path, `must be a file that exists, found ${JSON.stringify(file)}`)],
+  );
 }
 
 const criteria = ['subject', 'networks', 'resources', 'methods', 'query'] as const;
@@ -113,22 +146,36 @@ function findRuleNotes({ access_control: accessControl }: Partial<Configuration>
   if (accessControl === undefined) return [];
   const findings: Finding[] = [];
   if (accessControl.rules.length === 0) {
-    findings.push(warning(['access_control', 'rules'], `is empty: every site asks for ${accessControl.default_policy}`));
+    findings.push(
+      warning(['access_control', 'rules'], `is empty: every site asks for ${accessControl.default_policy}`),
+    );
   }
   const written = asMap(raw['access_control'])['rules'];
   asList(written).forEach((rule, index) => {
     const path = ['access_control', 'rules', index];
     for (const key of criteria) {
       const value = asMap(rule)[key];
-      if (Array.isArray(value) && value.length === 0) findings.push(warning([...path, key], 'is an empty list, which restricts nothing'));
+      if (Array.isArray(value) && value.length === 0)
+        findings.push(warning([...path, key], 'is an empty list, which restricts nothing'));
     }
     const outer = asMap(rule)['query'];
     asList(outer).forEach((inner, position) =>
       asList(inner).forEach((query, place) => {
         const operator = asMap(query)['operator'];
         if (typeof operator !== 'string' || operator === operator.toLowerCase()) return;
-        const at = [...path, 'query', ...(Array.isArray(outer) ? [position] : []), ...(Array.isArray(inner) ? [place] : []), 'operator'];
-        findings.push(warning(at, `is read as "${operator.toLowerCase()}"; write it in lower case, since others drop the whole test otherwise`));
+        const at = [
+          ...path,
+          'query',
+          ...(Array.isArray(outer) ? [position] : []),
+          ...(Array.isArray(inner) ? [place] : []),
+          'operator',
+        ];
+        findings.push(
+          warning(
+            at,
+            `is read as "${operator.toLowerCase()}"; write it in lower case, since others drop the whole test otherwise`,
+          ),
+        );
       }),
     );
   });
@@ -136,11 +183,15 @@ function findRuleNotes({ access_control: accessControl }: Partial<Configuration>
 }
 
 function findRuleProblems({ access_control: accessControl, definitions }: Partial<Configuration>): Finding[] {
-  return accessControl === undefined || definitions === undefined ? [] : findPolicyProblems(accessControl, definitions.network);
+  return accessControl === undefined || definitions === undefined
+    ? []
+    : findPolicyProblems(accessControl, definitions.network);
 }
 
 function asMap(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : {};
 }
 
 function asList(value: unknown): readonly unknown[] {

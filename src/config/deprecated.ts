@@ -1,7 +1,17 @@
 /** Keys of older configurations: each is moved to where it stands now, with a warning. */
 import { isIPv6 } from 'node:net';
 import type { Problem } from './problem.ts';
-import { type Entry, findTree, keyText, type MapTree, type Origin, placeOf, putEntry, takeEntry, type Tree } from './tree.ts';
+import {
+  type Entry,
+  findTree,
+  keyText,
+  type MapTree,
+  type Origin,
+  placeOf,
+  putEntry,
+  takeEntry,
+  type Tree,
+} from './tree.ts';
 
 /** Moved as they are. */
 const moves: readonly (readonly [from: string, to: string])[] = [
@@ -24,26 +34,41 @@ const moves: readonly (readonly [from: string, to: string])[] = [
   ['authentication_backend.ldap.skip_verify', 'authentication_backend.ldap.tls.skip_verify'],
   ['authentication_backend.ldap.minimum_tls_version', 'authentication_backend.ldap.tls.minimum_version'],
   ...['username', 'mail', 'display_name', 'group_name'].map(
-    (name) => [`authentication_backend.ldap.${name}_attribute`, `authentication_backend.ldap.attributes.${name}`] as const,
+    (name) =>
+      [
+        `authentication_backend.ldap.${name}_attribute`,
+        `authentication_backend.ldap.attributes.${name}`,
+      ] as const,
   ),
   ['webauthn.user_verification', 'webauthn.selection_criteria.user_verification'],
   ...['access_token', 'authorize_code', 'id_token', 'refresh_token'].map(
-    (name) => [`identity_providers.oidc.${name}_lifespan`, `identity_providers.oidc.lifespans.${name}`] as const,
+    (name) =>
+      [`identity_providers.oidc.${name}_lifespan`, `identity_providers.oidc.lifespans.${name}`] as const,
   ),
 ];
 
 /** Host, port and path that became one address. */
-const addresses: readonly { readonly parts: readonly [host: string, port: string, path?: string]; readonly to: string; readonly scheme: string }[] = [
+const addresses: readonly {
+  readonly parts: readonly [host: string, port: string, path?: string];
+  readonly to: string;
+  readonly scheme: string;
+}[] = [
   { parts: ['host', 'port'], to: 'server.address', scheme: 'tcp' },
   { parts: ['server.host', 'server.port', 'server.path'], to: 'server.address', scheme: 'tcp' },
   { parts: ['storage.mysql.host', 'storage.mysql.port'], to: 'storage.mysql.address', scheme: 'tcp' },
-  { parts: ['storage.postgres.host', 'storage.postgres.port'], to: 'storage.postgres.address', scheme: 'tcp' },
+  {
+    parts: ['storage.postgres.host', 'storage.postgres.port'],
+    to: 'storage.postgres.address',
+    scheme: 'tcp',
+  },
   { parts: ['notifier.smtp.host', 'notifier.smtp.port'], to: 'notifier.smtp.address', scheme: '' },
 ];
 
 const password = 'authentication_backend.file.password';
 const passwordKeys = ['iterations', 'key_length', 'salt_length', 'memory', 'parallelism'];
-const issuerKeys = ['issuer_private_key', 'issuer_certificate_chain'].map((name) => `identity_providers.oidc.${name}`);
+const issuerKeys = ['issuer_private_key', 'issuer_certificate_chain'].map(
+  (name) => `identity_providers.oidc.${name}`,
+);
 const trustedCertificate = 'notifier.smtp.trusted_cert';
 
 /** Of each OpenID Connect client. */
@@ -81,7 +106,8 @@ export function moveDeprecated(tree: MapTree): Problem[] {
     }
     const writtenAs = (origin: Origin): Origin => ({ ...origin, writtenAs: from });
     const value = { ...entry.value, origin: writtenAs(entry.value.origin) };
-    if (putEntry(tree, path, { key: writtenAs(entry.key), value })) warn(from, entry.key, `is deprecated: write ${to}`);
+    if (putEntry(tree, path, { key: writtenAs(entry.key), value }))
+      warn(from, entry.key, `is deprecated: write ${to}`);
     else warn(from, entry.key, `is deprecated and ignored: write ${to}`);
   };
 
@@ -94,14 +120,22 @@ export function moveDeprecated(tree: MapTree): Problem[] {
     const first = entries.find((entry) => entry !== undefined);
     if (first === undefined) continue;
     const from = parts[entries.indexOf(first)] ?? '';
-    place(from, to, { key: first.key, value: { kind: 'scalar', origin: first.value.origin, value: joinAddress(scheme, entries.map(textOf)) } });
+    place(from, to, {
+      key: first.key,
+      value: { kind: 'scalar', origin: first.value.origin, value: joinAddress(scheme, entries.map(textOf)) },
+    });
   }
   movePassword(tree, place);
   moveNetworks(tree, place);
   moveIssuerKey(tree, place);
   moveClients(tree, warn);
   const certificate = takeEntry(tree, split(trustedCertificate));
-  if (certificate !== undefined) warn(trustedCertificate, certificate.key, 'is not used any more: put the certificate into certificates_directory');
+  if (certificate !== undefined)
+    warn(
+      trustedCertificate,
+      certificate.key,
+      'is not used any more: put the certificate into certificates_directory',
+    );
   return problems;
 }
 
@@ -125,7 +159,9 @@ function movePassword(tree: MapTree, place: Place): void {
   const isOldName = written === 'sha512' || written === 'argon2id';
   const section = isSha ? 'sha2crypt' : 'argon2';
   if (algorithm !== undefined) {
-    const value: Tree = isOldName ? { kind: 'scalar', origin: algorithm.value.origin, value: section } : algorithm.value;
+    const value: Tree = isOldName
+      ? { kind: 'scalar', origin: algorithm.value.origin, value: section }
+      : algorithm.value;
     putEntry(tree, split(`${password}.algorithm`), { key: algorithm.key, value });
     if (isOldName) place(`${password}.algorithm: ${written}`, `${password}.${section}.variant`, algorithm);
   }
@@ -134,7 +170,9 @@ function movePassword(tree: MapTree, place: Place): void {
     if (entry === undefined) continue;
     const mebibytes = Number(textOf(entry));
     const isMemory = name === 'memory' && Number.isSafeInteger(mebibytes);
-    const value: Tree = isMemory ? { kind: 'scalar', origin: entry.value.origin, value: mebibytes * 1024 } : entry.value;
+    const value: Tree = isMemory
+      ? { kind: 'scalar', origin: entry.value.origin, value: mebibytes * 1024 }
+      : entry.value;
     if (isSha && name !== 'iterations' && name !== 'salt_length') continue;
     place(`${password}.${name}`, `${password}.${section}.${name}`, { key: entry.key, value });
   }
@@ -149,7 +187,10 @@ function moveNetworks(tree: MapTree, place: Place): void {
     const addresses = findTree(item, ['networks']);
     const key = keyText(['access_control', 'networks', index]);
     const value: Tree = addresses ?? { kind: 'list', origin: item.origin, items: [] };
-    place(key, ['definitions', 'network', name?.kind === 'scalar' ? String(name.value ?? '') : ''], { key: item.origin, value });
+    place(key, ['definitions', 'network', name?.kind === 'scalar' ? String(name.value ?? '') : ''], {
+      key: item.origin,
+      value,
+    });
   });
 }
 
@@ -178,7 +219,13 @@ function moveClients(tree: MapTree, warn: (from: string, at: Origin, message: st
       const isTaken = client.entries.has(to);
       if (!isTaken) client.entries.set(to, entry);
       const key = keyText(['identity_providers', 'oidc', 'clients', index, from]);
-      warn(key, entry.key, isTaken ? `is deprecated and ignored, because ${to} is set too: remove it` : `is deprecated: write ${to}`);
+      warn(
+        key,
+        entry.key,
+        isTaken
+          ? `is deprecated and ignored, because ${to} is set too: remove it`
+          : `is deprecated: write ${to}`,
+      );
     }
   });
 }

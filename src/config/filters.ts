@@ -10,7 +10,11 @@ type Environment = Readonly<Record<string, string | undefined>>;
 type Filter = (text: string, environment: Environment, warn: (message: string) => void) => string;
 
 const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
-  ['template', (text, environment) => renderTemplate(text, { functions: new Map([...templateFunctions, ...outside(environment)]) })],
+  [
+    'template',
+    (text, environment) =>
+      renderTemplate(text, { functions: new Map([...templateFunctions, ...outside(environment)]) }),
+  ],
   ['expand-env', expandVariables],
 ]);
 
@@ -26,10 +30,19 @@ export function applyFilters(
     const filter = filters.get(name);
     if (filter === undefined) continue;
     try {
-      filtered = filter(filtered, source.environment, (message) => problems.push({ severity: 'warning', key: '', message, file }));
+      filtered = filter(filtered, source.environment, (message) =>
+        problems.push({ severity: 'warning', key: '', message, file }),
+      );
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
-      problems.push({ severity: 'error', key: '', message: `template ${error.message}`, file, line: error.line, column: error.column });
+      problems.push({
+        severity: 'error',
+        key: '',
+        message: `template ${error.message}`,
+        file,
+        line: error.line,
+        column: error.column,
+      });
       return { text: null, problems };
     }
   }
@@ -39,35 +52,45 @@ export function applyFilters(
 /** Filters that do not exist, or that are named twice. */
 export function checkFilters(names: readonly string[]): Problem[] {
   return names.flatMap((name, index): Problem[] => {
-    if (names.indexOf(name) !== index) return [{ severity: 'error', key: '', message: `the filter "${name}" is named twice` }];
+    if (names.indexOf(name) !== index)
+      return [{ severity: 'error', key: '', message: `the filter "${name}" is named twice` }];
     if (filters.has(name)) return [];
     const near = nearestWord(name, filters.keys());
-    const hint = near === null ? `; there are ${[...filters.keys()].join(' and ')}` : `; did you mean "${near}"?`;
+    const hint =
+      near === null ? `; there are ${[...filters.keys()].join(' and ')}` : `; did you mean "${near}"?`;
     return [{ severity: 'error', key: '', message: `there is no filter "${name}"${hint}` }];
   });
 }
 
 /** Variables that carry a secret for a key: a template must not copy them elsewhere. */
 function isHidden(name: string): boolean {
-  return /^(?:X_)?(?:AUTHELIA|SALLYPORT)_/.test(name) && /(?:KEY|SECRET|PASSWORD|TOKEN|CERTIFICATE_CHAIN)$/.test(name);
+  return (
+    /^(?:X_)?(?:AUTHELIA|SALLYPORT)_/.test(name) &&
+    /(?:KEY|SECRET|PASSWORD|TOKEN|CERTIFICATE_CHAIN)$/.test(name)
+  );
 }
 
 function outside(environment: Environment): [string, TemplateFunction][] {
-  const lookUp = (name: string): string => (isHidden(name) || !Object.hasOwn(environment, name) ? '' : (environment[name] ?? ''));
+  const lookUp = (name: string): string =>
+    isHidden(name) || !Object.hasOwn(environment, name) ? '' : (environment[name] ?? '');
   return [
     ['env', (name = '') => lookUp(templateText(name))],
     [
       'mustEnv',
       (name = '') => {
         const key = templateText(name);
-        if (!Object.hasOwn(environment, key) || environment[key] === undefined) throw new Error(`environment variable ${key} is not set`);
+        if (!Object.hasOwn(environment, key) || environment[key] === undefined)
+          throw new Error(`environment variable ${key} is not set`);
         return lookUp(key);
       },
     ],
     [
       'expandenv',
       (text = '') =>
-        templateText(text).replaceAll(/\$(?:\{(\w+)\}|(\w+))/g, (_, braced: string | undefined, bare: string | undefined) => lookUp(braced ?? bare ?? '')),
+        templateText(text).replaceAll(
+          /\$(?:\{(\w+)\}|(\w+))/g,
+          (_, braced: string | undefined, bare: string | undefined) => lookUp(braced ?? bare ?? ''),
+        ),
     ],
     ['fileContent', (path = '') => readFile(templateText(path))],
     ['secret', (path = '') => readFile(templateText(path)).replace(/[\r\n]+$/, '')],
@@ -92,7 +115,8 @@ function expandVariables(text: string, environment: Environment, warn: (message:
     if (whole.startsWith('$$')) return whole.slice(1);
     const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
     if (value === undefined && name === 'NONCE') return whole;
-    if (value === undefined) warn(`the filter expand-env found no environment variable ${name}; it became empty`);
+    if (value === undefined)
+      warn(`the filter expand-env found no environment variable ${name}; it became empty`);
     return value ?? '';
   });
 }

@@ -13,7 +13,18 @@ import { filterFiles } from './filter-files.ts';
 import { type Outline, outlineAt, withoutEmptyText } from './outline.ts';
 import { formatProblem, type Problem } from './problem.ts';
 import { type Configuration, configurationOutline, configurationSchema } from './schema.ts';
-import { emptyMap, findEntry, keyText, type MapTree, mergeTrees, parseTree, type Path, placeOf, toValue, type Tree } from './tree.ts';
+import {
+  emptyMap,
+  findEntry,
+  keyText,
+  type MapTree,
+  mergeTrees,
+  parseTree,
+  type Path,
+  placeOf,
+  toValue,
+  type Tree,
+} from './tree.ts';
 import { applyVariables } from './variables.ts';
 
 export { formatProblem, type Problem };
@@ -38,15 +49,24 @@ export interface LoadedConfiguration {
 
 /** Flags win over `SALLYPORT_CONFIG` (`…_FILTERS`), which wins over `X_AUTHELIA_CONFIG` (`…_FILTERS`). Commas separate. */
 export function resolveSource(
-  options: { readonly config?: readonly string[] | undefined; readonly filters?: readonly string[] | undefined },
+  options: {
+    readonly config?: readonly string[] | undefined;
+    readonly filters?: readonly string[] | undefined;
+  },
   environment: Readonly<Record<string, string | undefined>>,
 ): ConfigurationSource {
   const choose = (flags: readonly string[] | undefined, suffix: string): readonly string[] => {
-    const given = flags?.length ? flags : [environment[`SALLYPORT_CONFIG${suffix}`] || environment[`X_AUTHELIA_CONFIG${suffix}`] || ''];
+    const given = flags?.length
+      ? flags
+      : [environment[`SALLYPORT_CONFIG${suffix}`] || environment[`X_AUTHELIA_CONFIG${suffix}`] || ''];
     return given.flatMap((one) => one.split(',').map((part) => part.trim())).filter((part) => part !== '');
   };
   const files = choose(options.config, '');
-  return { files: files.length > 0 ? files : ['configuration.yml'], environment, filters: choose(options.filters, '_FILTERS') };
+  return {
+    files: files.length > 0 ? files : ['configuration.yml'],
+    environment,
+    filters: choose(options.filters, '_FILTERS'),
+  };
 }
 
 export function loadConfiguration(source: ConfigurationSource): LoadedConfiguration {
@@ -72,7 +92,11 @@ function isError(problem: Problem): boolean {
 }
 
 function byPlace(a: Problem, b: Problem): number {
-  return (a.file ?? '').localeCompare(b.file ?? '') || (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0);
+  return (
+    (a.file ?? '').localeCompare(b.file ?? '') ||
+    (a.line ?? 0) - (b.line ?? 0) ||
+    (a.column ?? 0) - (b.column ?? 0)
+  );
 }
 
 /** Parses each section by itself, so that a fault in one does not hide those in another. */
@@ -104,14 +128,18 @@ function problemsOf(issue: z.core.$ZodIssue, tree: Tree, section: string): Probl
     const outline = outlineAt(configurationOutline, path);
     const allowed = outline?.kind === 'list' ? 'a list' : 'a map of keys';
     const isAbsent = found === undefined || (found.kind === 'scalar' && found.value === null);
-    const message = isAbsent ? `is required: ${required(outline)}` : `must be ${allowed}, found ${describe(toValue(found))}`;
+    const message = isAbsent
+      ? `is required: ${required(outline)}`
+      : `must be ${allowed}, found ${describe(toValue(found))}`;
     return [problemAt(tree, path, message)];
   }
   return [problemAt(tree, path, issue.message)];
 }
 
 function required(outline: Outline | undefined): string {
-  return outline === undefined || outline.description === '' ? 'it has no default' : lowerFirst(outline.description);
+  return outline === undefined || outline.description === ''
+    ? 'it has no default'
+    : lowerFirst(outline.description);
 }
 
 function lowerFirst(text: string): string {
@@ -120,15 +148,25 @@ function lowerFirst(text: string): string {
 
 function unknownKey(tree: Tree, path: Path): Problem {
   const outline = outlineAt(configurationOutline, path.slice(0, -1));
-  const keys = [...(outline?.kind === 'list' ? outline.item?.keys : outline?.keys)?.keys() ?? []];
+  const keys = [...((outline?.kind === 'list' ? outline.item?.keys : outline?.keys)?.keys() ?? [])];
   const near = nearestWord(String(path.at(-1)), keys);
   const hint = near === null ? `; allowed here: ${keys.join(', ')}` : `; did you mean "${near}"?`;
   const at = findEntry(tree, path);
-  return { severity: 'error', key: keyText(path), message: `is not a known key${hint}`, ...placeOf(at?.key ?? tree.origin) };
+  return {
+    severity: 'error',
+    key: keyText(path),
+    message: `is not a known key${hint}`,
+    ...placeOf(at?.key ?? tree.origin),
+  };
 }
 
 /** A problem at the deepest part of the path that was written. */
-function problemAt(tree: Tree, path: Path, message: string, severity: Problem['severity'] = 'error'): Problem {
+function problemAt(
+  tree: Tree,
+  path: Path,
+  message: string,
+  severity: Problem['severity'] = 'error',
+): Problem {
   let shown = path;
   // One item without its list: the path has an index that the file has not.
   while (typeof shown.at(-1) === 'number' && findEntry(tree, shown) === undefined) shown = shown.slice(0, -1);
@@ -143,7 +181,12 @@ function problemAt(tree: Tree, path: Path, message: string, severity: Problem['s
     ...(origin.file === undefined && written.length > 0 ? [`from ${origin.name}`] : []),
   ];
   const place = written.length === 0 ? {} : placeOf(origin);
-  return { severity, key: keyText(shown), message: notes.length === 0 ? message : `${message} (${notes.join(', ')})`, ...place };
+  return {
+    severity,
+    key: keyText(shown),
+    message: notes.length === 0 ? message : `${message} (${notes.join(', ')})`,
+    ...place,
+  };
 }
 
 function originsOf(tree: Tree): Map<string, string> {

@@ -40,11 +40,19 @@ export function outlineOf(schema: z.ZodType): Outline {
     if (kind !== undefined) {
       if (kind.item === undefined) return { ...common, kind: 'value', keys: new Map(), value: kind };
       const item = outlineOf(kind.item);
-      return { ...common, kind: 'list', keys: new Map(), item, ...(item.kind === 'value' && item.value !== undefined ? { value: item.value } : {}) };
+      return {
+        ...common,
+        kind: 'list',
+        keys: new Map(),
+        item,
+        ...(item.kind === 'value' && item.value !== undefined ? { value: item.value } : {}),
+      };
     }
     const definition = inner.def as unknown as Definition;
     if (definition.type === 'object') {
-      const keys = Object.entries(definition.shape ?? {}).map(([name, one]) => [name, outlineOf(one)] as const);
+      const keys = Object.entries(definition.shape ?? {}).map(
+        ([name, one]) => [name, outlineOf(one)] as const,
+      );
       return { ...common, kind: 'section', keys: new Map(keys) };
     }
     if (definition.type === 'record' && definition.valueType !== undefined) {
@@ -76,19 +84,32 @@ export function outlineAt(outline: Outline, path: readonly (string | number)[]):
 /** The value without empty text at keys that need not be written: such a key counts as absent. */
 export function withoutEmptyText(value: unknown, outline: Outline | undefined): unknown {
   if (outline === undefined || typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map((item) => withoutEmptyText(item, outline.kind === 'list' ? outline.item : undefined));
+  if (Array.isArray(value))
+    return value.map((item) => withoutEmptyText(item, outline.kind === 'list' ? outline.item : undefined));
   const inner = (name: string): Outline | undefined => {
     const { item } = outline;
-    return outline.kind === 'section' ? outline.keys.get(name) : outline.kind === 'names' ? item : item?.keys.get(name);
+    return outline.kind === 'section'
+      ? outline.keys.get(name)
+      : outline.kind === 'names'
+        ? item
+        : item?.keys.get(name);
   };
-  const isEmpty = (name: string, one: unknown): boolean => one === '' && inner(name)?.required === false && inner(name)?.value?.emptyIsAbsent === true;
+  const isEmpty = (name: string, one: unknown): boolean =>
+    one === '' && inner(name)?.required === false && inner(name)?.value?.emptyIsAbsent === true;
   const kept = Object.entries(value).filter(([name, one]) => !isEmpty(name, one));
-  return Object.assign(Object.create(null) as object, Object.fromEntries(kept.map(([name, one]) => [name, withoutEmptyText(one, inner(name))])));
+  return Object.assign(
+    Object.create(null) as object,
+    Object.fromEntries(kept.map(([name, one]) => [name, withoutEmptyText(one, inner(name))])),
+  );
 }
 
 /** Every path that leads through fixed keys to a value or to a list of values. */
-export function leavesOf(outline: Outline, path: readonly string[] = []): { readonly path: readonly string[]; readonly outline: Outline }[] {
-  if (outline.kind === 'section') return [...outline.keys].flatMap(([name, inner]) => leavesOf(inner, [...path, name]));
+export function leavesOf(
+  outline: Outline,
+  path: readonly string[] = [],
+): { readonly path: readonly string[]; readonly outline: Outline }[] {
+  if (outline.kind === 'section')
+    return [...outline.keys].flatMap(([name, inner]) => leavesOf(inner, [...path, name]));
   return outline.value === undefined || outline.kind === 'names' ? [] : [{ path, outline }];
 }
 
@@ -105,7 +126,10 @@ function shapeOf(outline: Outline): JsonSchema {
   if (outline.kind === 'value') return outline.value?.json ?? {};
   const item = outline.item === undefined ? {} : jsonSchemaOf(outline.item);
   // One map without its list is read too, but saying so would double the schema at every level.
-  if (outline.kind === 'list') return outline.item?.kind === 'section' ? { type: 'array', items: item } : { anyOf: [item, { type: 'array', items: item }] };
+  if (outline.kind === 'list')
+    return outline.item?.kind === 'section'
+      ? { type: 'array', items: item }
+      : { anyOf: [item, { type: 'array', items: item }] };
   if (outline.kind === 'names') return { type: 'object', additionalProperties: item };
   const required = [...outline.keys].filter(([, inner]) => inner.required).map(([name]) => name);
   return {

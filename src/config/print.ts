@@ -21,7 +21,8 @@ class Printer {
   }
 
   node(value: unknown, outline: Outline | undefined, path: Path): Node {
-    if (outline?.kind === 'value' || typeof value !== 'object' || value === null) return this.#scalar(value, outline, path);
+    if (outline?.kind === 'value' || typeof value !== 'object' || value === null)
+      return this.#scalar(value, outline, path);
     if (Array.isArray(value)) return this.#list(value, outline, path);
     const map = new YAMLMap();
     const names = outline?.kind === 'section' ? [...outline.keys.keys()] : Object.keys(value);
@@ -37,7 +38,8 @@ class Printer {
 
   #scalar(value: unknown, outline: Outline | undefined, path: Path): Node {
     const kind = outline?.value;
-    const written = kind?.secret === true && value !== '' ? redacted : (kind?.write?.(value as never) ?? value);
+    const written =
+      kind?.secret === true && value !== '' ? redacted : (kind?.write?.(value as never) ?? value);
     if (Array.isArray(written)) return this.#list(written, undefined, path);
     const node = new Scalar(written);
     if (typeof written === 'string') node.type = isPlain(written) ? 'PLAIN' : 'QUOTE_SINGLE';

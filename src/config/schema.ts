@@ -38,7 +38,8 @@ const serverSchema = section({
   .transform((server) => ({
     ...server,
     // The check asks over TCP.
-    disable_healthcheck: server.disable_healthcheck || server.address.scheme === 'unix' || server.address.scheme === 'fd',
+    disable_healthcheck:
+      server.disable_healthcheck || server.address.scheme === 'unix' || server.address.scheme === 'fd',
   }))
   .describe('The listener.');
 
@@ -50,13 +51,19 @@ export const configurationSchema = section({
   server: serverSchema.prefault({}),
   log: logSchema.prefault({}).describe('The log.'),
   telemetry: telemetrySchema.prefault({}),
-  authentication_backend: authenticationBackendSchema.describe('Where people and their passwords come from: one of `file` and `ldap`.'),
+  authentication_backend: authenticationBackendSchema.describe(
+    'Where people and their passwords come from: one of `file` and `ldap`.',
+  ),
   session: sessionSchema.describe('Sessions and their cookies.'),
   access_control: accessControlSchema.prefault({}).describe('Who may see what.'),
   definitions: definitionsSchema.prefault({}).describe('Names for what several sections use.'),
-  storage: storageSchema.optional().describe('Database for what outlives a session: one of `local`, `mysql` and `postgres`.'),
+  storage: storageSchema
+    .optional()
+    .describe('Database for what outlives a session: one of `local`, `mysql` and `postgres`.'),
   notifier: notifierSchema.optional().describe('How people are told things: one of `filesystem` and `smtp`.'),
-  identity_validation: identityValidationSchema.optional().describe('How people prove that they are themselves before they change credentials.'),
+  identity_validation: identityValidationSchema
+    .optional()
+    .describe('How people prove that they are themselves before they change credentials.'),
   totp: totpSchema.optional().describe('Time-based codes (RFC 6238).'),
   webauthn: webauthnSchema.optional().describe('Security keys and passkeys.'),
   duo_api: duoSchema.optional().describe('Duo push notifications.'),
@@ -64,7 +71,9 @@ export const configurationSchema = section({
   password_policy: passwordPolicySchema.optional().describe('What new passwords must be like.'),
   ntp: ntpSchema.optional().describe('Check of the clock at start.'),
   privacy_policy: privacyPolicySchema.optional().describe('Link to a privacy policy.'),
-  identity_providers: identityProvidersSchema.optional().describe('Sallyport as an identity provider for applications.'),
+  identity_providers: identityProvidersSchema
+    .optional()
+    .describe('Sallyport as an identity provider for applications.'),
 });
 
 /** The configuration after parsing: keys as in the file, durations in milliseconds, defaults filled in, frozen. */

@@ -9,41 +9,86 @@ interface Gap {
 }
 
 const optionalSections = [
-  ...(['storage', 'notifier', 'identity_validation', 'totp', 'webauthn', 'regulation', 'password_policy', 'ntp', 'privacy_policy'] as const),
+  ...([
+    'storage',
+    'notifier',
+    'identity_validation',
+    'totp',
+    'webauthn',
+    'regulation',
+    'password_policy',
+    'ntp',
+    'privacy_policy',
+  ] as const),
 ] as const;
 
 const gaps: readonly Gap[] = [
-  { key: 'identity_providers.oidc', kind: 'refused', isConfigured: (config) => config.identity_providers?.oidc !== undefined },
-  { key: 'authentication_backend.ldap', kind: 'refused', isConfigured: (config) => config.authentication_backend.ldap !== undefined },
+  {
+    key: 'identity_providers.oidc',
+    kind: 'refused',
+    isConfigured: (config) => config.identity_providers?.oidc !== undefined,
+  },
+  {
+    key: 'authentication_backend.ldap',
+    kind: 'refused',
+    isConfigured: (config) => config.authentication_backend.ldap !== undefined,
+  },
   { key: 'duo_api', kind: 'refused', isConfigured: (config) => config.duo_api?.disable === false },
   { key: 'session.redis', kind: 'refused', isConfigured: (config) => config.session.redis !== undefined },
-  ...optionalSections.map((key): Gap => ({ key, kind: 'unused', isConfigured: (config) => config[key] !== undefined })),
+  ...optionalSections.map((key): Gap => ({
+    key,
+    kind: 'unused',
+    isConfigured: (config) => config[key] !== undefined,
+  })),
   { key: 'default_2fa_method', kind: 'unused', isConfigured: (config) => config.default_2fa_method !== '' },
-  { key: 'certificates_directory', kind: 'unused', isConfigured: (config) => config.certificates_directory !== undefined },
+  {
+    key: 'certificates_directory',
+    kind: 'unused',
+    isConfigured: (config) => config.certificates_directory !== undefined,
+  },
   { key: 'telemetry.metrics', kind: 'unused', isConfigured: (config) => config.telemetry.metrics.enabled },
-  { key: 'definitions.user_attributes', kind: 'unused', isConfigured: (config) => Object.keys(config.definitions.user_attributes).length > 0 },
-  { key: 'server.endpoints.enable_pprof', kind: 'unused', isConfigured: (config) => config.server.endpoints.enable_pprof },
-  { key: 'server.endpoints.enable_expvars', kind: 'unused', isConfigured: (config) => config.server.endpoints.enable_expvars },
+  {
+    key: 'definitions.user_attributes',
+    kind: 'unused',
+    isConfigured: (config) => Object.keys(config.definitions.user_attributes).length > 0,
+  },
+  {
+    key: 'server.endpoints.enable_pprof',
+    kind: 'unused',
+    isConfigured: (config) => config.server.endpoints.enable_pprof,
+  },
+  {
+    key: 'server.endpoints.enable_expvars',
+    kind: 'unused',
+    isConfigured: (config) => config.server.endpoints.enable_expvars,
+  },
   {
     key: 'server.endpoints.rate_limits',
     kind: 'unused',
-    isConfigured: (config) => Object.values(config.server.endpoints.rate_limits).some((limit) => !limit.enable || limit.buckets !== undefined),
+    isConfigured: (config) =>
+      Object.values(config.server.endpoints.rate_limits).some(
+        (limit) => !limit.enable || limit.buckets !== undefined,
+      ),
   },
   {
     key: 'server.endpoints.authz, scheme bearer',
     kind: 'unused',
     isConfigured: (config) =>
-      Object.values(config.server.endpoints.authz).some((endpoint) => endpoint.authn_strategies.some((one) => one.schemes.some((scheme) => scheme === 'bearer'))),
+      Object.values(config.server.endpoints.authz).some((endpoint) =>
+        endpoint.authn_strategies.some((one) => one.schemes.some((scheme) => scheme === 'bearer')),
+      ),
   },
   {
     key: 'authentication_backend.file.extra_attributes',
     kind: 'unused',
-    isConfigured: (config) => Object.keys(config.authentication_backend.file?.extra_attributes ?? {}).length > 0,
+    isConfigured: (config) =>
+      Object.keys(config.authentication_backend.file?.extra_attributes ?? {}).length > 0,
   },
 ];
 
 /** Keys that are configured and not done: `serve` refuses the first and mentions the second. Empty for what is all done. */
 export function findUnsupported(config: Configuration): { refused: string[]; unused: string[] } {
-  const of = (kind: Gap['kind']): string[] => gaps.filter((gap) => gap.kind === kind && gap.isConfigured(config)).map((gap) => gap.key);
+  const of = (kind: Gap['kind']): string[] =>
+    gaps.filter((gap) => gap.kind === kind && gap.isConfigured(config)).map((gap) => gap.key);
   return { refused: of('refused'), unused: of('unused') };
 }

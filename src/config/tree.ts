@@ -2,7 +2,16 @@
  * What was written, before it is judged: maps, lists and scalars that remember where each key and value stands. Files,
  * environment and secrets are laid over each other in this form, so that every later message can name the place.
  */
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type ParsedNode, parseDocument } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type ParsedNode,
+  parseDocument,
+} from 'yaml';
 import type { Problem } from './problem.ts';
 
 /** Where something was written. */
@@ -57,7 +66,10 @@ class Unreadable extends Error {
 }
 
 /** The tree of one YAML document; null when it is empty or unusable (then there is a problem). */
-export function parseTree(text: string, file: string): { readonly tree: MapTree | null; readonly problems: Problem[] } {
+export function parseTree(
+  text: string,
+  file: string,
+): { readonly tree: MapTree | null; readonly problems: Problem[] } {
   const lines = new LineCounter();
   const problems: Problem[] = [];
   const originAt = (offset: number): Origin => {
@@ -68,7 +80,13 @@ export function parseTree(text: string, file: string): { readonly tree: MapTree 
     problems.push({ severity: 'error', key: '', message, ...placeOf(at) });
   };
 
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, merge: true, version: '1.2' });
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: false,
+    merge: true,
+    version: '1.2',
+  });
   for (const error of [...document.errors, ...document.warnings]) {
     const message = error.code === 'MULTIPLE_DOCS' ? 'more than one document (---) in a file' : error.message;
     const hint = error.code === 'TAB_AS_INDENT' ? ' (YAML is indented with spaces)' : '';
@@ -95,7 +113,11 @@ class TreeReader {
   readonly #originAt: (offset: number) => Origin;
   readonly #report: (message: string, at: Origin) => void;
 
-  constructor(document: Document.Parsed, originAt: (offset: number) => Origin, report: (message: string, at: Origin) => void) {
+  constructor(
+    document: Document.Parsed,
+    originAt: (offset: number) => Origin,
+    report: (message: string, at: Origin) => void,
+  ) {
     this.#document = document;
     this.#originAt = originAt;
     this.#report = report;
@@ -104,33 +126,46 @@ class TreeReader {
   read(node: ParsedNode, depth: number): Tree {
     const origin = this.#originAt(node.range[0]);
     this.#left -= 1;
-    if (this.#left < 0) throw new Unreadable('is too large: aliases or lists make more than 200,000 values', origin);
-    if (depth > maximumDepth) throw new Unreadable('is nested too deeply (or an alias contains itself)', origin);
+    if (this.#left < 0)
+      throw new Unreadable('is too large: aliases or lists make more than 200,000 values', origin);
+    if (depth > maximumDepth)
+      throw new Unreadable('is nested too deeply (or an alias contains itself)', origin);
     if (isAlias(node)) {
       const target = node.resolve(this.#document);
-      if (target === undefined) throw new Unreadable(`has an alias *${node.source} without an anchor &${node.source}`, origin);
+      if (target === undefined)
+        throw new Unreadable(`has an alias *${node.source} without an anchor &${node.source}`, origin);
       return this.read(target as ParsedNode, depth + 1);
     }
     if (isMap(node)) return this.#readMap(node.items, origin, depth);
-    if (isSeq(node)) return { kind: 'list', origin, items: node.items.map((item) => this.read(item, depth + 1)) };
+    if (isSeq(node))
+      return { kind: 'list', origin, items: node.items.map((item) => this.read(item, depth + 1)) };
     return { kind: 'scalar', origin, value: isScalar(node) ? spelled(node.value, node.source) : null };
   }
 
-  #readMap(items: readonly { key: ParsedNode; value: ParsedNode | null }[], origin: Origin, depth: number): MapTree {
+  #readMap(
+    items: readonly { key: ParsedNode; value: ParsedNode | null }[],
+    origin: Origin,
+    depth: number,
+  ): MapTree {
     const map = emptyMap(origin);
     const inherited = emptyMap(origin);
     for (const { key, value } of items) {
       const place = this.#originAt(key.range[0]);
       if (!isScalar(key)) throw new Unreadable('must have plain text as a key', place);
       const name = typeof key.value === 'string' ? key.value : (key.source ?? String(key.value));
-      const tree: Tree = value === null ? { kind: 'scalar', origin: place, value: null } : this.read(value, depth + 1);
+      const tree: Tree =
+        value === null ? { kind: 'scalar', origin: place, value: null } : this.read(value, depth + 1);
       if (name === '<<' && key.type === 'PLAIN') {
         this.#inherit(inherited, tree);
         continue;
       }
       if (name === '__proto__') throw new Unreadable('must not have the key __proto__', place);
       const first = map.entries.get(name);
-      if (first !== undefined) this.#report(`has the key "${name}" twice: in line ${first.key.line} and in line ${place.line}`, place);
+      if (first !== undefined)
+        this.#report(
+          `has the key "${name}" twice: in line ${first.key.line} and in line ${place.line}`,
+          place,
+        );
       map.entries.set(name, { key: place, value: tree });
     }
     for (const [name, entry] of inherited.entries) if (!map.entries.has(name)) map.entries.set(name, entry);
@@ -140,7 +175,8 @@ class TreeReader {
   /** A merge key (`<<: *base`): keys of the map itself win, then those of the earlier of several bases. */
   #inherit(into: MapTree, tree: Tree): void {
     for (const base of tree.kind === 'list' ? tree.items : [tree]) {
-      if (base.kind !== 'map') throw new Unreadable('must have a map, or a list of maps, behind the merge key <<', base.origin);
+      if (base.kind !== 'map')
+        throw new Unreadable('must have a map, or a list of maps, behind the merge key <<', base.origin);
       for (const [name, entry] of base.entries) if (!into.entries.has(name)) into.entries.set(name, entry);
     }
   }
@@ -159,7 +195,10 @@ export function mergeTrees(below: MapTree, above: MapTree): MapTree {
     const old = below.entries.get(name);
     const isDeep = old?.value.kind === 'map' && entry.value.kind === 'map';
     if (old !== undefined && entry.value.kind === 'scalar' && entry.value.value === null) continue;
-    merged.entries.set(name, isDeep ? { key: entry.key, value: mergeTrees(old.value as MapTree, entry.value as MapTree) } : entry);
+    merged.entries.set(
+      name,
+      isDeep ? { key: entry.key, value: mergeTrees(old.value as MapTree, entry.value as MapTree) } : entry,
+    );
   }
   return merged;
 }
@@ -185,7 +224,12 @@ export function findEntry(tree: Tree, path: Path): Entry | undefined {
   let found: Entry = { key: tree.origin, value: tree };
   for (const step of path) {
     const { value } = found;
-    const next = typeof step === 'number' ? asItem(value, step) : value.kind === 'map' ? value.entries.get(step) : undefined;
+    const next =
+      typeof step === 'number'
+        ? asItem(value, step)
+        : value.kind === 'map'
+          ? value.entries.get(step)
+          : undefined;
     if (next === undefined) return undefined;
     found = next;
   }
@@ -202,7 +246,8 @@ export function putEntry(tree: MapTree, path: readonly string[], entry: Entry): 
   let map = tree;
   for (const step of path.slice(0, -1)) {
     const next = map.entries.get(step)?.value;
-    if (next !== undefined && next.kind !== 'map' && !(next.kind === 'scalar' && next.value === null)) return false;
+    if (next !== undefined && next.kind !== 'map' && !(next.kind === 'scalar' && next.value === null))
+      return false;
     const inner = next?.kind === 'map' ? next : emptyMap(entry.key);
     if (inner !== next) map.entries.set(step, { key: entry.key, value: inner });
     map = inner;
@@ -224,7 +269,11 @@ export function takeEntry(tree: MapTree, path: readonly string[]): Entry | undef
 /** `access_control.rules[3].policy` */
 export function keyText(path: Path): string {
   return path
-    .map((step, index) => (typeof step === 'number' ? `[${step}]` : `${index === 0 ? '' : '.'}${/^[\w/~-]+$/.test(step) ? step : JSON.stringify(step)}`))
+    .map((step, index) =>
+      typeof step === 'number'
+        ? `[${step}]`
+        : `${index === 0 ? '' : '.'}${/^[\w/~-]+$/.test(step) ? step : JSON.stringify(step)}`,
+    )
     .join('');
 }
 

@@ -13,7 +13,8 @@ const prefixes = ['SALLYPORT_', 'AUTHELIA_'];
 /** Variables with the prefix that are no keys. */
 const others = /^SALLYPORT_(?:NODE|CONFIG)(?:_|$)/;
 const secretEnding = /(?:^|_)(?:key|secret|password|token|certificate_chain)$/;
-const noSecrets = /^(?:server\.tls\.key|tls_key|authentication_backend\.disable_reset_password|identity_providers\.oidc\.lifespans\..*)$/;
+const noSecrets =
+  /^(?:server\.tls\.key|tls_key|authentication_backend\.disable_reset_password|identity_providers\.oidc\.lifespans\..*)$/;
 
 interface Settable {
   readonly path: readonly string[];
@@ -56,22 +57,36 @@ export function applyVariables(tree: MapTree, environment: Environment, outline:
     const target = direct ?? fromFile;
     if (target === undefined) {
       const near = nearestWord(name, known.keys());
-      report('warning', '', `environment variable ${variable} names no key and is ignored${near === null ? '' : `; did you mean ${prefix}${near}?`}`);
+      report(
+        'warning',
+        '',
+        `environment variable ${variable} names no key and is ignored${near === null ? '' : `; did you mean ${prefix}${near}?`}`,
+      );
       continue;
     }
     if (direct === undefined && !target.isSecret) {
-      report('error', keyText(target.path), `is not a secret and cannot be read from a file: set ${variable.slice(0, -'_FILE'.length)}, not ${variable}`);
+      report(
+        'error',
+        keyText(target.path),
+        `is not a secret and cannot be read from a file: set ${variable.slice(0, -'_FILE'.length)}, not ${variable}`,
+      );
       continue;
     }
     const before = given.get(target);
     if (before !== undefined && (before.isFile || direct === undefined || before.text !== text)) {
-      report('error', keyText(target.path), `is given by two environment variables, ${before.variable} and ${variable}: keep one`);
+      report(
+        'error',
+        keyText(target.path),
+        `is given by two environment variables, ${before.variable} and ${variable}: keep one`,
+      );
       continue;
     }
     given.set(target, { variable, text, isFile: direct === undefined });
   }
   for (const [{ path, isList }, { variable, text, isFile }] of given) {
-    const origin: Origin = { name: isFile ? `secret file ${text} (${variable})` : `environment variable ${variable}` };
+    const origin: Origin = {
+      name: isFile ? `secret file ${text} (${variable})` : `environment variable ${variable}`,
+    };
     if (isFile && hasValue(findTree(tree, path))) {
       const where = findTree(tree, path)?.origin.name;
       report('error', keyText(path), `is given twice: in the file of ${variable} and in ${where}; keep one`);
@@ -79,13 +94,22 @@ export function applyVariables(tree: MapTree, environment: Environment, outline:
     }
     const content = isFile ? readSecret(text) : text;
     if (content instanceof Error) {
-      report('error', keyText(path), `cannot be read from the file of ${variable}, ${text}: ${content.message}`);
+      report(
+        'error',
+        keyText(path),
+        `cannot be read from the file of ${variable}, ${text}: ${content.message}`,
+      );
       continue;
     }
     const value: Tree = isList
-      ? { kind: 'list', origin, items: content.split(',').map((item) => ({ kind: 'scalar', origin, value: item.trim() })) }
+      ? {
+          kind: 'list',
+          origin,
+          items: content.split(',').map((item) => ({ kind: 'scalar', origin, value: item.trim() })),
+        }
       : { kind: 'scalar', origin, value: content };
-    if (!putEntry(tree, path, { key: origin, value })) report('error', keyText(path), `cannot be set by ${variable}: a key above it is no map`);
+    if (!putEntry(tree, path, { key: origin, value }))
+      report('error', keyText(path), `cannot be set by ${variable}: a key above it is no map`);
   }
   return problems;
 }

@@ -1,6 +1,18 @@
 import type { z } from 'zod';
 import { udpRules } from '../lib/address.ts';
-import { address, choice, duration, flag, integer, list, secret, section, text, unique, words } from '../lib/schema.ts';
+import {
+  address,
+  choice,
+  duration,
+  flag,
+  integer,
+  list,
+  secret,
+  section,
+  text,
+  unique,
+  words,
+} from '../lib/schema.ts';
 
 /** `default_2fa_method` */
 export const defaultSecondFactorSchema = choice('', 'totp', 'webauthn', 'mobile_push')
@@ -18,9 +30,15 @@ export const totpSchema = section({
   period: integer(15).prefault(30).describe('Seconds for which a code holds.'),
   skew: integer(0).prefault(1).describe('Periods before and after the present one that are accepted too.'),
   secret_size: integer(20).prefault(32).describe('Bytes of new secrets.'),
-  allowed_algorithms: words('SHA1', 'SHA256', 'SHA512').prefault(['SHA1']).describe('What people may choose; `algorithm` is always among them.'),
-  allowed_digits: unique(digits()).prefault([6]).describe('What people may choose; `digits` is always among them.'),
-  allowed_periods: unique(integer(15)).prefault([30]).describe('What people may choose; `period` is always among them.'),
+  allowed_algorithms: words('SHA1', 'SHA256', 'SHA512')
+    .prefault(['SHA1'])
+    .describe('What people may choose; `algorithm` is always among them.'),
+  allowed_digits: unique(digits())
+    .prefault([6])
+    .describe('What people may choose; `digits` is always among them.'),
+  allowed_periods: unique(integer(15))
+    .prefault([30])
+    .describe('What people may choose; `period` is always among them.'),
   disable_reuse_security_policy: flag().prefault(false).describe('Accepts a code twice. Dangerous.'),
 }).transform((totp) => ({
   ...totp,
@@ -35,23 +53,56 @@ function withFirst<T>(first: T, rest: readonly T[]): T[] {
 }
 
 const aaguids = () =>
-  list(text({ name: 'AAGUID', pattern: [/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'must be an AAGUID such as 08987058-cadc-4b81-b6e1-30de50dcbe96'] }));
+  list(
+    text({
+      name: 'AAGUID',
+      pattern: [
+        /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+        'must be an AAGUID such as 08987058-cadc-4b81-b6e1-30de50dcbe96',
+      ],
+    }),
+  );
 
 const statuses = [
-  ...['NOT_FIDO_CERTIFIED', 'FIDO_CERTIFIED', 'USER_VERIFICATION_BYPASS', 'ATTESTATION_KEY_COMPROMISE', 'USER_KEY_REMOTE_COMPROMISE'],
-  ...['USER_KEY_PHYSICAL_COMPROMISE', 'UPDATE_AVAILABLE', 'REVOKED', 'SELF_ASSERTION_SUBMITTED', 'FIDO_CERTIFIED_L1', 'FIDO_CERTIFIED_L1plus'],
+  ...[
+    'NOT_FIDO_CERTIFIED',
+    'FIDO_CERTIFIED',
+    'USER_VERIFICATION_BYPASS',
+    'ATTESTATION_KEY_COMPROMISE',
+    'USER_KEY_REMOTE_COMPROMISE',
+  ],
+  ...[
+    'USER_KEY_PHYSICAL_COMPROMISE',
+    'UPDATE_AVAILABLE',
+    'REVOKED',
+    'SELF_ASSERTION_SUBMITTED',
+    'FIDO_CERTIFIED_L1',
+    'FIDO_CERTIFIED_L1plus',
+  ],
   ...['FIDO_CERTIFIED_L2', 'FIDO_CERTIFIED_L2plus', 'FIDO_CERTIFIED_L3', 'FIDO_CERTIFIED_L3plus'],
 ];
-const compromised = ['ATTESTATION_KEY_COMPROMISE', 'USER_VERIFICATION_BYPASS', 'USER_KEY_REMOTE_COMPROMISE', 'USER_KEY_PHYSICAL_COMPROMISE', 'REVOKED'];
+const compromised = [
+  'ATTESTATION_KEY_COMPROMISE',
+  'USER_VERIFICATION_BYPASS',
+  'USER_KEY_REMOTE_COMPROMISE',
+  'USER_KEY_PHYSICAL_COMPROMISE',
+  'REVOKED',
+];
 
 /** `webauthn` */
 export const webauthnSchema = section({
   disable: flag().prefault(false).describe('Switches security keys and passkeys off.'),
   enable_passkey_login: flag().prefault(false).describe('A passkey may stand for the password.'),
-  experimental_enable_passkey_uv_two_factors: flag().prefault(false).describe('A passkey that verified its user counts as two factors.'),
-  experimental_enable_passkey_upgrade: flag().prefault(false).describe('Turns credentials into passkeys where the browser can.'),
+  experimental_enable_passkey_uv_two_factors: flag()
+    .prefault(false)
+    .describe('A passkey that verified its user counts as two factors.'),
+  experimental_enable_passkey_upgrade: flag()
+    .prefault(false)
+    .describe('Turns credentials into passkeys where the browser can.'),
   display_name: text().prefault('Authelia').describe('Name that browsers show.'),
-  attestation_conveyance_preference: choice('none', 'indirect', 'direct').prefault('indirect').describe('How much a key tells about its make.'),
+  attestation_conveyance_preference: choice('none', 'indirect', 'direct')
+    .prefault('indirect')
+    .describe('How much a key tells about its make.'),
   timeout: duration().prefault('60s').describe('How long the ceremony may take.'),
   filtering: section({
     prohibit_backup_eligibility: flag().prefault(false).describe('Refuses credentials that can be copied.'),
@@ -60,27 +111,43 @@ export const webauthnSchema = section({
   })
     .superRefine((filtering, context) => {
       if (filtering.permitted_aaguids.length > 0 && filtering.prohibited_aaguids.length > 0) {
-        context.addIssue({ code: 'custom', path: ['prohibited_aaguids'], message: 'must not be combined with permitted_aaguids' });
+        context.addIssue({
+          code: 'custom',
+          path: ['prohibited_aaguids'],
+          message: 'must not be combined with permitted_aaguids',
+        });
       }
     })
     .prefault({})
     .describe('Which authenticators may be registered.'),
   selection_criteria: section({
     attachment: choice('', 'platform', 'cross-platform').prefault('').describe('Built in, or carried along.'),
-    discoverability: choice('discouraged', 'preferred', 'required').prefault('preferred').describe('Whether the key keeps the credential itself.'),
-    user_verification: choice('discouraged', 'preferred', 'required').prefault('preferred').describe('Whether the key asks for a PIN or a finger.'),
+    discoverability: choice('discouraged', 'preferred', 'required')
+      .prefault('preferred')
+      .describe('Whether the key keeps the credential itself.'),
+    user_verification: choice('discouraged', 'preferred', 'required')
+      .prefault('preferred')
+      .describe('Whether the key asks for a PIN or a finger.'),
   })
     .prefault({})
     .describe('What is asked of authenticators.'),
   metadata: section({
     enabled: flag().prefault(false).describe('Checks authenticators against the FIDO metadata service.'),
-    cache_policy: choice('strict', 'relaxed').prefault('strict').describe('Whether old metadata is used when the service cannot be reached.'),
+    cache_policy: choice('strict', 'relaxed')
+      .prefault('strict')
+      .describe('Whether old metadata is used when the service cannot be reached.'),
     validate_trust_anchor: flag().prefault(true).describe('The attestation must lead to a known root.'),
     validate_entry: flag().prefault(true).describe('The make must be listed.'),
-    validate_entry_permit_zero_aaguid: flag().prefault(false).describe('A make that does not tell its name is accepted.'),
+    validate_entry_permit_zero_aaguid: flag()
+      .prefault(false)
+      .describe('A make that does not tell its name is accepted.'),
     validate_status: flag().prefault(true).describe('The status of the make is looked at.'),
-    validate_status_permitted: words(...statuses).prefault([]).describe('Statuses of which one must be there.'),
-    validate_status_prohibited: words(...statuses).prefault(compromised).describe('Statuses that must not be there.'),
+    validate_status_permitted: words(...statuses)
+      .prefault([])
+      .describe('Statuses of which one must be there.'),
+    validate_status_prohibited: words(...statuses)
+      .prefault(compromised)
+      .describe('Statuses that must not be there.'),
   })
     .prefault({})
     .describe('FIDO metadata.'),
@@ -90,7 +157,9 @@ export type WebauthnConfig = z.output<typeof webauthnSchema>;
 /** `duo_api`; `disable` is true when nothing is configured. */
 export const duoSchema = section({
   disable: flag().prefault(false).describe('Switches Duo off.'),
-  hostname: text({ minimum: 0 }).prefault('').describe('Host of the API. This and the two keys: all or none.'),
+  hostname: text({ minimum: 0 })
+    .prefault('')
+    .describe('Host of the API. This and the two keys: all or none.'),
   integration_key: secret({ minimum: 0 }).prefault('').describe('Integration key.'),
   secret_key: secret({ minimum: 0 }).prefault('').describe('Secret key.'),
   enable_self_enrollment: flag().prefault(false).describe('People may enrol themselves.'),
@@ -99,7 +168,8 @@ export const duoSchema = section({
     const keys = ['hostname', 'integration_key', 'secret_key'] as const;
     const missing = keys.filter((key) => duo[key] === '');
     if (duo.disable || missing.length === 0 || missing.length === keys.length) return;
-    for (const key of missing) context.addIssue({ code: 'custom', path: [key], message: 'is required when Duo is used' });
+    for (const key of missing)
+      context.addIssue({ code: 'custom', path: [key], message: 'is required when Duo is used' });
   })
   .transform((duo) => ({ ...duo, disable: duo.disable || duo.hostname === '' }));
 export type DuoConfig = z.output<typeof duoSchema>;
@@ -130,7 +200,11 @@ export const passwordPolicySchema = section({
   })
     .superRefine((standard, context) => {
       if (standard.max_length !== 0 && standard.max_length < standard.min_length) {
-        context.addIssue({ code: 'custom', path: ['max_length'], message: `must be at least min_length (${standard.min_length}), or 0` });
+        context.addIssue({
+          code: 'custom',
+          path: ['max_length'],
+          message: `must be at least min_length (${standard.min_length}), or 0`,
+        });
       }
     })
     .prefault({})
@@ -144,14 +218,20 @@ export const passwordPolicySchema = section({
     .describe('Estimate; not together with `standard`.'),
 }).superRefine((policy, context) => {
   if (policy.standard.enabled && policy.zxcvbn.enabled) {
-    context.addIssue({ code: 'custom', path: ['zxcvbn', 'enabled'], message: 'must not be combined with password_policy.standard' });
+    context.addIssue({
+      code: 'custom',
+      path: ['zxcvbn', 'enabled'],
+      message: 'must not be combined with password_policy.standard',
+    });
   }
 });
 export type PasswordPolicyConfig = z.output<typeof passwordPolicySchema>;
 
 /** `ntp` */
 export const ntpSchema = section({
-  address: address(udpRules).prefault('udp://time.cloudflare.com:123').describe('Time server that is asked at start.'),
+  address: address(udpRules)
+    .prefault('udp://time.cloudflare.com:123')
+    .describe('Time server that is asked at start.'),
   version: choice(3, 4).prefault(4).describe('Version of the protocol.'),
   max_desync: duration().prefault('3s').describe('How far the clock may be off.'),
   disable_startup_check: flag().prefault(false).describe('Does not ask.'),
@@ -160,8 +240,19 @@ export const ntpSchema = section({
 export type NtpConfig = z.output<typeof ntpSchema>;
 
 const limits = [
-  ...['reset_password_start', 'reset_password_finish', 'second_factor_totp', 'second_factor_duo', 'session_elevation_start'],
-  ...['session_elevation_finish', 'openid_connect_token', 'openid_connect_pushed_authorization_request', 'openid_connect_userinfo'],
+  ...[
+    'reset_password_start',
+    'reset_password_finish',
+    'second_factor_totp',
+    'second_factor_duo',
+    'session_elevation_start',
+  ],
+  ...[
+    'session_elevation_finish',
+    'openid_connect_token',
+    'openid_connect_pushed_authorization_request',
+    'openid_connect_userinfo',
+  ],
   ...['openid_connect_introspection', 'openid_connect_revocation'],
 ] as const;
 
@@ -176,7 +267,10 @@ const limitSchema = section({
 });
 
 const limitShape = Object.fromEntries(
-  limits.map((name) => [name, limitSchema.prefault({}).describe(`Limits of ${name.replaceAll('_', ' ')}, by address.`)]),
+  limits.map((name) => [
+    name,
+    limitSchema.prefault({}).describe(`Limits of ${name.replaceAll('_', ' ')}, by address.`),
+  ]),
 ) as Record<(typeof limits)[number], z.ZodPrefault<typeof limitSchema>>;
 
 /** `server.endpoints.rate_limits`. Absent buckets: the default of the endpoint. */

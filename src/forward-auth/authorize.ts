@@ -27,7 +27,12 @@ export interface AuthorizeDeps {
   readonly cookieDomains: CookieDomains;
   readonly trustedProxies: TrustedProxies;
   /** Called after the outcome is fixed. `error` is what made a store or backend unable to answer. */
-  readonly onOutcome: (head: RequestHead, outcome: Outcome, target: TargetRequest | null, error?: unknown) => void;
+  readonly onOutcome: (
+    head: RequestHead,
+    outcome: Outcome,
+    target: TargetRequest | null,
+    error?: unknown,
+  ) => void;
 }
 
 /** What was understood of the question. */
@@ -43,7 +48,12 @@ export function createAuthorize(deps: AuthorizeDeps): Authorize {
   const { policy, cookieDomains, trustedProxies, onOutcome } = deps;
   const match = createEndpointTable(deps.endpoints);
 
-  const understand = (endpoint: Endpoint, head: RequestHead, rest: string, query: string): Question | string => {
+  const understand = (
+    endpoint: Endpoint,
+    head: RequestHead,
+    rest: string,
+    query: string,
+  ): Question | string => {
     const reading = dialects[endpoint.dialect].read({ head, rest, query });
     if ('invalid' in reading) return reading.invalid;
     const uri = decodeUtf8(reading.uri);
@@ -123,26 +133,25 @@ export function createAuthorize(deps: AuthorizeDeps): Authorize {
   };
 }
 
-const NOT_FOUND: Answer = {
-  status: 404,
-  headers: ['Cache-Control', 'no-store', 'Content-Type', 'text/plain; charset=utf-8', 'Content-Length', '14'],
-  body: '404 Not Found\n',
-};
-const METHOD_NOT_ALLOWED: Answer = {
-  status: 405,
-  headers: [
-    ...['Allow', 'GET, HEAD', 'Cache-Control', 'no-store'],
-    ...['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', '23'],
-  ],
-  body: '405 Method Not Allowed\n',
-};
+const NOT_FOUND = fixed(404, 'Not Found');
+const METHOD_NOT_ALLOWED = fixed(405, 'Method Not Allowed', ['Allow', 'GET, HEAD']);
+
+function fixed(status: number, reason: string, more: readonly string[] = []): Answer {
+  const body = `${status} ${reason}\n`;
+  const type = ['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', String(body.length)];
+  return { status, headers: [...more, 'Cache-Control', 'no-store', ...type], body };
+}
 
 /**
  * The portal that a visitor is sent to: the configured one, null where none is known, undefined when the proxy names one
  * that may not be used. A named portal counts only if it is the configured one; in the old session schema, which configures
  * none, it must be an https URL inside the cookie domain. The legacy dialect sends nobody anywhere unless a portal is named.
  */
-function portalOf(endpoint: Endpoint, domain: CookieDomain, named: string | undefined): string | null | undefined {
+function portalOf(
+  endpoint: Endpoint,
+  domain: CookieDomain,
+  named: string | undefined,
+): string | null | undefined {
   if (named === undefined) return endpoint.dialect === 'legacy' ? null : domain.portalUrl;
   const url = parseHttpsTarget(named);
   if (!url || !isHostWithin(url.host, domain.domain)) return undefined;

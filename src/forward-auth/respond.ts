@@ -11,7 +11,12 @@ export type Outcome =
   | { readonly kind: 'deny' }
   /** The scheme that answers for itself (Basic). `portal` is added where a browser could go there instead. */
   | { readonly kind: 'credentials'; readonly challenge: Challenge; readonly portal: PortalHandOff | null }
-  | { readonly kind: 'login'; readonly portal: PortalHandOff | null; readonly wantsHtml: boolean; readonly method: string }
+  | {
+      readonly kind: 'login';
+      readonly portal: PortalHandOff | null;
+      readonly wantsHtml: boolean;
+      readonly method: string;
+    }
   | { readonly kind: 'bad-request'; readonly reason: string }
   | { readonly kind: 'untrusted-peer' }
   | { readonly kind: 'unavailable' };
@@ -88,7 +93,8 @@ function allowed(identity: readonly string[]): Answer {
 
 function plain(status: number, text: string, headers: readonly string[] = []): Answer {
   const body = text === '' ? '' : `${text}\n`;
-  const type = body === '' ? [] : ['Content-Type', 'text/plain; charset=utf-8', 'X-Content-Type-Options', 'nosniff'];
+  const type =
+    body === '' ? [] : ['Content-Type', 'text/plain; charset=utf-8', 'X-Content-Type-Options', 'nosniff'];
   const length = String(Buffer.byteLength(body));
   return { status, headers: [...COMMON, ...headers, ...type, 'Content-Length', length], body };
 }

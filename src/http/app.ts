@@ -55,7 +55,12 @@ export async function createApp(
     return reply.send(answer.body ?? '');
   };
 
-  const refuse = (request: FastifyRequest, reply: FastifyReply, error: GatewayError, route?: Route): FastifyReply => {
+  const refuse = (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    error: GatewayError,
+    route?: Route,
+  ): FastifyReply => {
     const retry = error.status === 503 ? { 'Retry-After': '2' } : {};
     if (route?.kind === 'json') return send(request, reply, ko(error.status, error.message, retry), route);
     const path = pathOf(request);
@@ -72,9 +77,13 @@ export async function createApp(
     if (body === '') done(null, undefined);
     else void parseJson(request, String(body), done);
   });
-  app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => {
-    done(null, new URLSearchParams(String(body)));
-  });
+  app.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string' },
+    (_request, body, done) => {
+      done(null, new URLSearchParams(String(body)));
+    },
+  );
 
   const methodsOf = new Map<string, Set<string>>();
   for (const route of content.routes) {
@@ -142,7 +151,7 @@ function checkSource(request: FastifyRequest, content: HttpContent, route: Route
   const expected = route.kind === 'form' ? 'application/x-www-form-urlencoded' : 'application/json';
   const { scheme, host } = reached(request, content);
   const own = isOwnRequest({
-    site: request.headers['sec-fetch-site'] as string | undefined,
+    site: request.headers['sec-fetch-site'],
     origin: request.headers.origin,
     portal: `${scheme}://${host}`,
     json: type === 'application/json',
@@ -168,7 +177,8 @@ function reached(request: FastifyRequest, content: HttpContent): { scheme: 'http
 
 function one(request: FastifyRequest, name: string): string | undefined {
   const values = request.raw.headersDistinct[name];
-  if (values && values.length > 1) throw new GatewayError('bad-request', `The header ${name} is there more than once.`);
+  if (values && values.length > 1)
+    throw new GatewayError('bad-request', `The header ${name} is there more than once.`);
   return values?.[0];
 }
 
@@ -210,6 +220,7 @@ function toGatewayError(thrown: unknown): GatewayError {
   }
   if (statusCode === 413) return new GatewayError('too-large');
   if (statusCode === 415) return new GatewayError('media-type');
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return new GatewayError('malformed-body');
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
+    return new GatewayError('malformed-body');
   return new GatewayError('internal', undefined, { cause: thrown });
 }

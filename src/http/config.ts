@@ -3,7 +3,9 @@ import { listenerRules } from '../lib/address.ts';
 import { address, duration, flag, integer, list, network, path, section, text } from '../lib/schema.ts';
 
 const buffers = section({
-  read: integer(1).prefault(4096).describe('Bytes for reading a request. At least 32 KiB of headers are accepted in any case.'),
+  read: integer(1)
+    .prefault(4096)
+    .describe('Bytes for reading a request. At least 32 KiB of headers are accepted in any case.'),
   write: integer(1).prefault(4096).describe('Bytes for writing an answer.'),
 }).prefault({});
 
@@ -15,29 +17,41 @@ const timeouts = section({
 
 /** Every key of `server` but `endpoints`, which the root of the configuration adds. */
 export const serverShape = {
-  address: address(listenerRules(9091)).prefault('tcp://:9091/').describe('Where to listen: `tcp://host:port/path`, `unix:///path?umask=0022&path=segment` or `fd://3`.'),
+  address: address(listenerRules(9091))
+    .prefault('tcp://:9091/')
+    .describe('Where to listen: `tcp://host:port/path`, `unix:///path?umask=0022&path=segment` or `fd://3`.'),
   trusted_proxies: list(network())
     .optional()
     .describe(
       'Addresses of your reverse proxies (IP or CIDR). Only they may ask for a decision, and `X-Forwarded-For` is read from the right past them. Absent: loopback and private networks may ask, and exactly one hop is believed.',
     ),
   asset_path: path().optional().describe('Folder with your own `favicon.ico`, `logo.png` and `locales/`.'),
-  disable_healthcheck: flag().prefault(false).describe('Switches off the health check of the container image.'),
+  disable_healthcheck: flag()
+    .prefault(false)
+    .describe('Switches off the health check of the container image.'),
   tls: section({
     certificate: path().optional().describe('Certificate with its chain, PEM.'),
     key: path().optional().describe('Private key of the certificate, PEM.'),
-    client_certificates: list(path()).prefault([]).describe('CA certificates; when given, every client must show a certificate of one of them.'),
+    client_certificates: list(path())
+      .prefault([])
+      .describe('CA certificates; when given, every client must show a certificate of one of them.'),
   })
     .superRefine((tls, context) => {
-      const problem = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message });
-      if (tls.certificate !== undefined && tls.key === undefined) problem('key', 'is required with certificate');
-      if (tls.key !== undefined && tls.certificate === undefined) problem('certificate', 'is required with key');
-      if (tls.client_certificates.length > 0 && tls.certificate === undefined) problem('certificate', 'is required with client_certificates');
+      const problem = (key: string, message: string): void =>
+        context.addIssue({ code: 'custom', path: [key], message });
+      if (tls.certificate !== undefined && tls.key === undefined)
+        problem('key', 'is required with certificate');
+      if (tls.key !== undefined && tls.certificate === undefined)
+        problem('certificate', 'is required with key');
+      if (tls.client_certificates.length > 0 && tls.certificate === undefined)
+        problem('certificate', 'is required with client_certificates');
     })
     .prefault({})
     .describe('TLS of the listener: both files or none.'),
   headers: section({
-    csp_template: text().optional().describe('Whole Content-Security-Policy of the portal pages; `${NONCE}` stands for a fresh nonce.'),
+    csp_template: text()
+      .optional()
+      .describe('Whole Content-Security-Policy of the portal pages; `${NONCE}` stands for a fresh nonce.'),
   })
     .prefault({})
     .describe('Headers of the portal.'),
@@ -52,7 +66,9 @@ export type ServerConfig = z.output<typeof serverSchema>;
 /** `certificates_directory` */
 export const certificatesDirectorySchema = path()
   .optional()
-  .describe('Folder with CA certificates (`.pem`, `.crt`, `.cer`) that are trusted besides those of the system.');
+  .describe(
+    'Folder with CA certificates (`.pem`, `.crt`, `.cer`) that are trusted besides those of the system.',
+  );
 
 /** `telemetry` */
 export const telemetrySchema = section({

@@ -10,7 +10,11 @@ export function findCookie(header: string, name: string): string | null | undefi
   while ((at = header.indexOf(name, at)) !== -1) {
     const before = at === 0 ? ';' : header[at - 1];
     const after = at + name.length;
-    if ((before === ';' || before === ' ') && header.charCodeAt(after) === 61 /* = */ && beginsPair(header, at)) {
+    if (
+      (before === ';' || before === ' ') &&
+      header.charCodeAt(after) === 61 /* = */ &&
+      beginsPair(header, at)
+    ) {
       const end = header.indexOf(';', after);
       const value = header.slice(after + 1, end === -1 ? undefined : end).trim();
       if (found !== undefined && found !== value) return null;

@@ -18,7 +18,11 @@ export function ko(status: number, message: string, headers: Readonly<Record<str
 }
 
 export function text(status: number, message: string, headers: Readonly<Record<string, string>> = {}): Reply {
-  return { status, headers: { 'Content-Type': 'text/plain; charset=utf-8', ...headers }, body: `${message}\n` };
+  return {
+    status,
+    headers: { 'Content-Type': 'text/plain; charset=utf-8', ...headers },
+    body: `${message}\n`,
+  };
 }
 
 /** 303: what was posted is done, go and look there with GET (RFC 9110, section 15.4.4). */

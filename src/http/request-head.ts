@@ -43,7 +43,10 @@ const INDEX: ReadonlyMap<string, number> = new Map(NAMES.map((name, index) => [n
 /** Header names as proxies spell them, so that the common ones need no lower-casing. */
 const SPELLINGS = new Map<string, number>(INDEX);
 for (const [name, index] of INDEX) {
-  SPELLINGS.set(name.replaceAll(/(^|-)[a-z]/g, (letter) => letter.toUpperCase()), index);
+  SPELLINGS.set(
+    name.replaceAll(/(^|-)[a-z]/g, (letter) => letter.toUpperCase()),
+    index,
+  );
 }
 SPELLINGS.set('X-Forwarded-URI', INDEX.get('x-forwarded-uri') ?? -1);
 SPELLINGS.set('X-Original-URL', INDEX.get('x-original-url') ?? -1);

@@ -1,4 +1,9 @@
-import { createServer as createPlainServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer as createPlainServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -115,7 +120,8 @@ export async function createHttpServer(
     request.resume();
     try {
       const result = current.content.authorize(readHead(request, target));
-      if (result instanceof Promise) result.then((settled) => send(request, response, settled)).catch(fail(response));
+      if (result instanceof Promise)
+        result.then((settled) => send(request, response, settled)).catch(fail(response));
       else send(request, response, result);
     } catch (error) {
       fail(response)(error);
@@ -133,11 +139,14 @@ export async function createHttpServer(
     else response.end(body);
   };
 
-  const fail = (response: ServerResponse) => (error: unknown): void => {
-    logger.error({ error }, 'an authorization request could not be answered');
-    if (!response.headersSent) response.writeHead(500, ['Cache-Control', 'no-store', 'Content-Length', '0']);
-    response.end();
-  };
+  const fail =
+    (response: ServerResponse) =>
+    (error: unknown): void => {
+      logger.error({ error }, 'an authorization request could not be answered');
+      if (!response.headersSent)
+        response.writeHead(500, ['Cache-Control', 'no-store', 'Content-Length', '0']);
+      response.end();
+    };
 
   const { tls } = options;
   const server: Server = tls
@@ -204,5 +213,7 @@ function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
     return;
   }
   const status = REFUSALS[error.code ?? ''] ?? '400 Bad Request';
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nCache-Control: no-store\r\nContent-Length: 0\r\n\r\n`);
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nCache-Control: no-store\r\nContent-Length: 0\r\n\r\n`,
+  );
 }

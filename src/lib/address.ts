@@ -80,7 +80,9 @@ export function parseAddress(text: string, rules: AddressRules): Address {
   const [, written, rest = ''] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/is.exec(text) ?? [];
   const scheme = written?.toLowerCase();
   if (scheme !== undefined && !Object.hasOwn(rules.schemes, scheme) && !rules.sockets.includes(scheme)) {
-    throw new Error(`must have one of the schemes ${[...Object.keys(rules.schemes), ...rules.sockets].join(', ')}`);
+    throw new Error(
+      `must have one of the schemes ${[...Object.keys(rules.schemes), ...rules.sockets].join(', ')}`,
+    );
   }
   if (scheme === undefined ? rest.startsWith('/') : rules.sockets.includes(scheme)) {
     return parseSocket(scheme ?? rules.sockets[0], rest);
@@ -91,13 +93,16 @@ export function parseAddress(text: string, rules: AddressRules): Address {
 function parseSocket(scheme: string | undefined, rest: string): Address {
   if (scheme === undefined) throw new Error('must be a host and a port, not a socket');
   const [name = '', query = ''] = splitOnce(rest, '?');
-  if (!/^[/@]./.test(name)) throw new Error('must name a socket by its absolute path, or an abstract one as @name');
+  if (!/^[/@]./.test(name))
+    throw new Error('must name a socket by its absolute path, or an abstract one as @name');
   const parameters = new URLSearchParams(query);
   for (const key of parameters.keys()) {
-    if (key !== 'umask' && key !== 'path') throw new Error(`must have no parameter but umask and path, found "${key}"`);
+    if (key !== 'umask' && key !== 'path')
+      throw new Error(`must have no parameter but umask and path, found "${key}"`);
   }
   const umask = parameters.get('umask');
-  if (umask !== null && !/^[0-7]{3,4}$/.test(umask)) throw new Error('must have a umask of 3 or 4 octal digits');
+  if (umask !== null && !/^[0-7]{3,4}$/.test(umask))
+    throw new Error('must have a umask of 3 or 4 octal digits');
   return {
     scheme,
     host: '',
@@ -121,7 +126,8 @@ function parseHost(written: string | undefined, rest: string, rules: AddressRule
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(authority);
   if (match === null) throw new Error('must be host:port, with an IPv6 address in brackets');
   const [, six, name = ''] = match;
-  if (six !== undefined && !isIPv6(six.replace(/%.*$/, ''))) throw new Error('must have an IPv6 address in the brackets');
+  if (six !== undefined && !isIPv6(six.replace(/%.*$/, '')))
+    throw new Error('must have an IPv6 address in the brackets');
   const typed = match[3] === undefined ? null : Number(match[3]);
   const scheme = written ?? rules.defaultScheme(typed);
   const port = typed ?? rules.schemes[scheme] ?? null;
@@ -129,12 +135,14 @@ function parseHost(written: string | undefined, rest: string, rules: AddressRule
   if (port > 65_535 || (port === 0 && !rules.listener)) throw new Error('must have a port from 1 to 65535');
   const host = six ?? name;
   if (host === '' && !rules.listener) throw new Error('must name a host');
-  if (six === undefined && !/^[\p{L}\p{N}_.-]*$/u.test(host)) throw new Error('must have a host name or an IP address');
+  if (six === undefined && !/^[\p{L}\p{N}_.-]*$/u.test(host))
+    throw new Error('must have a host name or an IP address');
   return { scheme, host, port, path: rules.listener ? segment(path) : path };
 }
 
 function segment(path: string): string {
-  if (!/^\/[A-Za-z0-9]*$/.test(path)) throw new Error('must have a path of one segment of letters and digits');
+  if (!/^\/[A-Za-z0-9]*$/.test(path))
+    throw new Error('must have a path of one segment of letters and digits');
   return path;
 }
 

@@ -32,7 +32,9 @@ export function parseDuration(value: string | number): number {
   for (const [, quantity, unit] of blocks.matchAll(/(\d+)(\p{L}+)/gu)) {
     const length = units.get(unit ?? '');
     if (length === undefined) {
-      throw new Error(`must be a duration; "${unit}" is no unit: y, M, w, d, h, m, s, ms, us, ns or their long names`);
+      throw new Error(
+        `must be a duration; "${unit}" is no unit: y, M, w, d, h, m, s, ms, us, ns or their long names`,
+      );
     }
     total += Number(quantity) * length;
   }

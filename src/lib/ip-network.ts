@@ -2,7 +2,6 @@
  * IP addresses and networks in text, parsed strictly: dotted quads of four decimal numbers without leading zeros, IPv6
  * as RFC 4291 writes it, no zone. An IPv4-mapped IPv6 address (`::ffff:10.0.0.1`) is the IPv4 address, everywhere.
  */
-import { isIPv6 } from 'node:net';
 
 /** An address or a network's base as 32-bit words: one for IPv4, four for IPv6. */
 type Words = readonly number[];
@@ -35,26 +34,55 @@ function parseIpv4(text: string): number | null {
   return dots === 3 && part >= 0 ? value * 256 + part : null;
 }
 
-function groupsOf(text: string): number[] {
-  return text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16));
+function hexValue(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48;
+  const lower = code | 32;
+  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
+}
+
+const colon = 58;
+const dot = 46;
+
+/** The eight groups of an address as RFC 4291 section 2.2 writes it. */
+function parseGroups(text: string): number[] | null {
+  const groups: number[] = [];
+  let gap = text.startsWith('::') ? 0 : -1;
+  let at = gap === 0 ? 2 : 0;
+  while (at < text.length) {
+    const start = at;
+    let group = 0;
+    for (let digit = hexValue(text.charCodeAt(at)); digit !== -1; digit = hexValue(text.charCodeAt(++at))) {
+      group = group * 16 + digit;
+      if (at - start === 4) return null;
+    }
+    if (text.charCodeAt(at) === dot) {
+      const tail = parseIpv4(text.slice(start));
+      if (tail === null) return null;
+      groups.push(tail >>> 16, tail & 0xffff);
+      break;
+    }
+    if (at === start) return null;
+    groups.push(group);
+    if (at === text.length) break;
+    if (groups.length > 7 || text.charCodeAt(at) !== colon) return null;
+    at++;
+    if (text.charCodeAt(at) === colon) {
+      if (gap !== -1) return null;
+      gap = groups.length;
+      at++;
+    } else if (at === text.length) return null;
+  }
+  if (gap === -1) return groups.length === 8 ? groups : null;
+  if (groups.length > 7) return null;
+  groups.splice(gap, 0, ...Array.from({ length: 8 - groups.length }, () => 0));
+  return groups;
 }
 
 function parseIpv6(text: string): number[] | null {
-  if (!isIPv6(text) || text.includes('%')) return null;
-  let rest = text;
-  const dot = rest.indexOf('.');
-  if (dot !== -1) {
-    const start = rest.lastIndexOf(':') + 1;
-    const tail = parseIpv4(rest.slice(start));
-    if (tail === null) return null;
-    rest = `${rest.slice(0, start)}${(tail >>> 16).toString(16)}:${(tail & 0xffff).toString(16)}`;
-  }
-  const gap = rest.indexOf('::');
-  const head = groupsOf(gap === -1 ? rest : rest.slice(0, gap));
-  const tail = gap === -1 ? [] : groupsOf(rest.slice(gap + 2));
-  const groups = [...head, ...Array.from({ length: 8 - head.length - tail.length }, () => 0), ...tail];
+  const groups = parseGroups(text);
+  if (groups === null) return null;
   const words: number[] = [];
-  for (let i = 0; i < 8; i += 2) words.push(((groups[i] ?? 0) * 0x10000 + (groups[i + 1] ?? 0)) >>> 0);
+  for (let i = 0; i < 8; i += 2) words.push((((groups[i] ?? 0) << 16) | (groups[i + 1] ?? 0)) >>> 0);
   return words;
 }
 

@@ -45,7 +45,10 @@ export function scalar<T>(kind: ValueKind, parse: (value: unknown) => T): z.ZodT
       return parse(value);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      const found = error instanceof Unfit ? '' : `, found ${kind.secret === true ? 'a value that is not shown' : describe(value)}`;
+      const found =
+        error instanceof Unfit
+          ? ''
+          : `, found ${kind.secret === true ? 'a value that is not shown' : describe(value)}`;
       context.addIssue({ code: 'custom', message: message + found });
       return z.NEVER;
     }
@@ -90,10 +93,16 @@ export function secret(rules: TextRules = {}): z.ZodType<string> {
 function textOf(rules: TextRules, hidden: boolean): z.ZodType<string> {
   const { minimum = 1, maximum = 1_000_000, pattern } = rules;
   const json = { type: ['string', 'number', 'boolean'], ...(minimum > 0 ? { minLength: minimum } : {}) };
-  const kind = { name: rules.name ?? (hidden ? 'secret text' : 'text'), json, secret: hidden, emptyIsAbsent: true };
+  const kind = {
+    name: rules.name ?? (hidden ? 'secret text' : 'text'),
+    json,
+    secret: hidden,
+    emptyIsAbsent: true,
+  };
   return scalar(kind, (value) => {
     const given = asText(value);
-    if (given.length < minimum) throw new Unfit(minimum === 1 ? 'must not be empty' : `must have at least ${minimum} characters`);
+    if (given.length < minimum)
+      throw new Unfit(minimum === 1 ? 'must not be empty' : `must have at least ${minimum} characters`);
     if (given.length > maximum) throw new Unfit(`must have at most ${maximum} characters`);
     if (pattern !== undefined && !pattern[0].test(given)) throw new Error(pattern[1]);
     return given;
@@ -118,27 +127,40 @@ export function flag(): z.ZodType<boolean> {
 /** A whole number within the limits (both included). */
 export function integer(minimum: number, maximum: number = Number.MAX_SAFE_INTEGER): z.ZodType<number> {
   const top = maximum === Number.MAX_SAFE_INTEGER ? '' : ` to ${maximum}`;
-  const allowed = top === '' ? `must be a whole number of at least ${minimum}` : `must be a whole number from ${minimum}${top}`;
+  const allowed =
+    top === ''
+      ? `must be a whole number of at least ${minimum}`
+      : `must be a whole number from ${minimum}${top}`;
   const json = { type: ['integer', 'string'], minimum, ...(top === '' ? {} : { maximum }) };
-  return scalar({ name: top === '' ? `integer ≥ ${minimum}` : `integer ${minimum}–${maximum}`, json }, (value) => {
-    const number = typeof value === 'string' && /^-?(?:0|[1-9]\d*)$/.test(value) ? Number(value) : value;
-    if (typeof number !== 'number' || !Number.isSafeInteger(number)) throw new Error(allowed);
-    if (number < minimum || number > maximum) throw new Error(allowed);
-    return number;
-  });
+  return scalar(
+    { name: top === '' ? `integer ≥ ${minimum}` : `integer ${minimum}–${maximum}`, json },
+    (value) => {
+      const number = typeof value === 'string' && /^-?(?:0|[1-9]\d*)$/.test(value) ? Number(value) : value;
+      if (typeof number !== 'number' || !Number.isSafeInteger(number)) throw new Error(allowed);
+      if (number < minimum || number > maximum) throw new Error(allowed);
+      return number;
+    },
+  );
 }
 
 /** One word of a closed list, letter case included. */
 export function choice<const T extends string | number>(...values: readonly T[]): z.ZodType<T> {
   const words = values.map(String);
-  return scalar({ name: words.map((word) => `\`${word || "''"}\``).join(', '), json: { enum: values }, emptyIsAbsent: true }, (value) => {
-    const index = typeof value === 'object' ? -1 : words.indexOf(String(value));
-    const chosen = values[index];
-    if (chosen !== undefined) return chosen;
-    const near = typeof value === 'string' ? nearestWord(value, words) : null;
-    const found = `, found ${describe(value)}${near === null ? '' : `; did you mean "${near}"?`}`;
-    throw new Unfit(`must be one of ${words.map((word) => word || "''").join(', ')}${found}`);
-  });
+  return scalar(
+    {
+      name: words.map((word) => `\`${word || "''"}\``).join(', '),
+      json: { enum: values },
+      emptyIsAbsent: true,
+    },
+    (value) => {
+      const index = typeof value === 'object' ? -1 : words.indexOf(String(value));
+      const chosen = values[index];
+      if (chosen !== undefined) return chosen;
+      const near = typeof value === 'string' ? nearestWord(value, words) : null;
+      const found = `, found ${describe(value)}${near === null ? '' : `; did you mean "${near}"?`}`;
+      throw new Unfit(`must be one of ${words.map((word) => word || "''").join(', ')}${found}`);
+    },
+  );
 }
 
 export interface DurationRules {
@@ -150,12 +172,15 @@ export interface DurationRules {
 
 /** A duration in milliseconds. */
 export function duration(rules: DurationRules = {}): z.ZodType<number> {
-  return scalar({ name: 'duration', json: { type: ['string', 'integer'] }, write: formatDuration }, (value) => readDuration(value, rules));
+  return scalar({ name: 'duration', json: { type: ['string', 'integer'] }, write: formatDuration }, (value) =>
+    readDuration(value, rules),
+  );
 }
 
 /** A duration in milliseconds, or one of the words. */
 export function durationOr<const W extends string>(...words: readonly W[]): z.ZodType<number | W> {
-  const write = (value: number | string): string => (typeof value === 'number' ? formatDuration(value) : value);
+  const write = (value: number | string): string =>
+    typeof value === 'number' ? formatDuration(value) : value;
   const name = `duration, ${words.map((word) => `\`${word}\``).join(', ')}`;
   return scalar({ name, json: { type: ['string', 'integer'] }, write }, (value) => {
     return words.find((word) => word === value) ?? readDuration(value, {});
@@ -163,7 +188,8 @@ export function durationOr<const W extends string>(...words: readonly W[]): z.Zo
 }
 
 function readDuration(value: unknown, { minimum = 0, canBeOff = false }: DurationRules): number {
-  if (typeof value !== 'string' && typeof value !== 'number') throw new Error('must be a duration such as 5m or 1h30m');
+  if (typeof value !== 'string' && typeof value !== 'number')
+    throw new Error('must be a duration such as 5m or 1h30m');
   const length = parseDuration(value);
   if (canBeOff && length < 0) {
     if (length !== -1000) throw new Error('must be a duration, or -1 to switch it off');
@@ -176,22 +202,32 @@ function readDuration(value: unknown, { minimum = 0, canBeOff = false }: Duratio
 
 /** An address; see lib/address.ts. */
 export function address(rules: AddressRules): z.ZodType<Address> {
-  const json = { type: 'string', examples: [...Object.keys(rules.schemes), ...rules.sockets].map((scheme) => `${scheme}://…`) };
-  return scalar({ name: 'address', json, write: formatAddress, emptyIsAbsent: true }, (value) => parseAddress(asText(value), rules));
+  const json = {
+    type: 'string',
+    examples: [...Object.keys(rules.schemes), ...rules.sockets].map((scheme) => `${scheme}://…`),
+  };
+  return scalar({ name: 'address', json, write: formatAddress, emptyIsAbsent: true }, (value) =>
+    parseAddress(asText(value), rules),
+  );
 }
 
 /** An absolute URL of one of the schemes, without user and fragment. The value is the URL in normal form. */
 export function url(...schemes: readonly string[]): z.ZodType<string> {
-  return scalar({ name: `${schemes.join(' or ')} URL`, json: { type: 'string', format: 'uri' }, emptyIsAbsent: true }, (value) => {
-    const allowed = `must be an absolute ${schemes.join(' or ')} URL`;
-    const given = asText(value);
-    if (!URL.canParse(given) || !/^[a-z][a-z0-9+.-]*:\/\/[^/?#]/i.test(given) || /\s/.test(given)) throw new Error(allowed);
-    const parsed = new URL(given);
-    if (!schemes.includes(parsed.protocol.slice(0, -1))) throw new Error(allowed);
-    if (parsed.username !== '' || parsed.password !== '') throw new Unfit(`${allowed} without user name or password`);
-    if (parsed.hash !== '') throw new Unfit(`${allowed} without a fragment (#)`);
-    return parsed.href;
-  });
+  return scalar(
+    { name: `${schemes.join(' or ')} URL`, json: { type: 'string', format: 'uri' }, emptyIsAbsent: true },
+    (value) => {
+      const allowed = `must be an absolute ${schemes.join(' or ')} URL`;
+      const given = asText(value);
+      if (!URL.canParse(given) || !/^[a-z][a-z0-9+.-]*:\/\/[^/?#]/i.test(given) || /\s/.test(given))
+        throw new Error(allowed);
+      const parsed = new URL(given);
+      if (!schemes.includes(parsed.protocol.slice(0, -1))) throw new Error(allowed);
+      if (parsed.username !== '' || parsed.password !== '')
+        throw new Unfit(`${allowed} without user name or password`);
+      if (parsed.hash !== '') throw new Unfit(`${allowed} without a fragment (#)`);
+      return parsed.href;
+    },
+  );
 }
 
 /** True for an IP address and for `address/bits`. Bits beyond the prefix may be set. */
@@ -235,7 +271,11 @@ export function unique<T extends string | number>(item: z.ZodType<T>): z.ZodType
   return list(item).superRefine((items, context) => {
     items.forEach((one, index) => {
       if (items.indexOf(one) !== index) {
-        context.addIssue({ code: 'custom', path: [index], message: `must not stand twice, found ${describe(one)} again` });
+        context.addIssue({
+          code: 'custom',
+          path: [index],
+          message: `must not stand twice, found ${describe(one)} again`,
+        });
       }
     });
   });

@@ -1,12 +1,24 @@
 /** The functions of templates that touch nothing outside: text, lists, maps, comparisons, digests. */
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
-import { isList, isMap, isTrue, type TemplateFunction, templateText, type TemplateValue } from './template.ts';
+import {
+  isList,
+  isMap,
+  isTrue,
+  type TemplateFunction,
+  templateText,
+  type TemplateValue,
+} from './template.ts';
 
 const longest = 10_000;
 
 function number(value: TemplateValue | undefined): number {
-  const result = typeof value === 'number' ? value : typeof value === 'string' && /^-?\d+(?:\.\d+)?$/.test(value) ? Number(value) : Number.NaN;
+  const result =
+    typeof value === 'number'
+      ? value
+      : typeof value === 'string' && /^-?\d+(?:\.\d+)?$/.test(value)
+        ? Number(value)
+        : Number.NaN;
   if (Number.isNaN(result)) throw new Error('needs a number');
   return result;
 }
@@ -24,13 +36,15 @@ function map(value: TemplateValue | undefined): ReadonlyMap<string, TemplateValu
 /** A function of exactly `count` texts. */
 function texts(count: number, run: (...parameters: string[]) => TemplateValue): TemplateFunction {
   return (...parameters) => {
-    if (parameters.length !== count) throw new Error(`needs ${count} argument${count === 1 ? '' : 's'}, got ${parameters.length}`);
+    if (parameters.length !== count)
+      throw new Error(`needs ${count} argument${count === 1 ? '' : 's'}, got ${parameters.length}`);
     return run(...parameters.map(templateText));
   };
 }
 
 const one = (run: (value: string) => TemplateValue): TemplateFunction => texts(1, (value = '') => run(value));
-const two = (run: (first: string, value: string) => TemplateValue): TemplateFunction => texts(2, (first = '', value = '') => run(first, value));
+const two = (run: (first: string, value: string) => TemplateValue): TemplateFunction =>
+  texts(2, (first = '', value = '') => run(first, value));
 
 function indent(width: TemplateValue | undefined, text: string): string {
   const spaces = number(width);
@@ -38,7 +52,8 @@ function indent(width: TemplateValue | undefined, text: string): string {
   return text.replaceAll(/^/gm, ' '.repeat(spaces));
 }
 
-const digest = (algorithm: string): TemplateFunction => one((value) => createHash(algorithm).update(value).digest('hex'));
+const digest = (algorithm: string): TemplateFunction =>
+  one((value) => createHash(algorithm).update(value).digest('hex'));
 
 function compare(a: TemplateValue, b: TemplateValue): number {
   if (typeof a === 'number' && typeof b === 'number') return a - b;
@@ -46,7 +61,10 @@ function compare(a: TemplateValue, b: TemplateValue): number {
   throw new Error('compares values that have no common order');
 }
 
-const order = (holds: (difference: number) => boolean): TemplateFunction => (a = null, b = null) => holds(compare(a, b));
+const order =
+  (holds: (difference: number) => boolean): TemplateFunction =>
+  (a = null, b = null) =>
+    holds(compare(a, b));
 
 function format(pattern: TemplateValue | undefined, values: readonly TemplateValue[]): string {
   let next = 0;
@@ -74,8 +92,16 @@ export const templateFunctions: ReadonlyMap<string, TemplateFunction> = new Map<
   ['le', order((difference) => difference <= 0)],
   ['gt', order((difference) => difference > 0)],
   ['ge', order((difference) => difference >= 0)],
-  ['len', (value = null) => (isMap(value) ? value.size : isList(value) ? value.length : Buffer.byteLength(templateText(value)))],
-  ['index', (value = null, key = null) => (isMap(value) ? (value.get(templateText(key)) ?? null) : itemAt(list(value), number(key)))],
+  [
+    'len',
+    (value = null) =>
+      isMap(value) ? value.size : isList(value) ? value.length : Buffer.byteLength(templateText(value)),
+  ],
+  [
+    'index',
+    (value = null, key = null) =>
+      isMap(value) ? (value.get(templateText(key)) ?? null) : itemAt(list(value), number(key)),
+  ],
   ['print', (...values) => values.map(templateText).join('')],
   ['println', (...values) => `${values.map(templateText).join(' ')}\n`],
   ['printf', (pattern, ...values) => format(pattern, values)],
@@ -83,16 +109,37 @@ export const templateFunctions: ReadonlyMap<string, TemplateFunction> = new Map<
   ['upper', one((value) => value.toUpperCase())],
   ['title', one((value) => value.replaceAll(/(^|\s)\p{L}/gu, (start) => start.toUpperCase()))],
   ['trim', one((value) => value.trim())],
-  ['trimAll', two((characters, value) => value.replace(new RegExp(`^${trimSet(characters)}`), '').replace(new RegExp(`${trimSet(characters)}$`), ''))],
+  [
+    'trimAll',
+    two((characters, value) =>
+      value
+        .replace(new RegExp(`^${trimSet(characters)}`), '')
+        .replace(new RegExp(`${trimSet(characters)}$`), ''),
+    ),
+  ],
   ['trimPrefix', two((prefix, value) => (value.startsWith(prefix) ? value.slice(prefix.length) : value))],
-  ['trimSuffix', two((suffix, value) => (suffix !== '' && value.endsWith(suffix) ? value.slice(0, -suffix.length) : value))],
+  [
+    'trimSuffix',
+    two((suffix, value) =>
+      suffix !== '' && value.endsWith(suffix) ? value.slice(0, -suffix.length) : value,
+    ),
+  ],
   ['replace', texts(3, (old = '', fresh = '', value = '') => value.replaceAll(old, () => fresh))],
   ['contains', two((part, value) => value.includes(part))],
   ['hasPrefix', two((part, value) => value.startsWith(part))],
   ['hasSuffix', two((part, value) => value.endsWith(part))],
   ['repeat', (count, value = '') => repeat(number(count), templateText(value))],
-  ['trunc', (length, value = '') => (number(length) < 0 ? templateText(value).slice(number(length)) : templateText(value).slice(0, number(length)))],
-  ['split', two((separator, value) => new Map(value.split(separator).map((part, index) => [`_${index}`, part])))],
+  [
+    'trunc',
+    (length, value = '') =>
+      number(length) < 0
+        ? templateText(value).slice(number(length))
+        : templateText(value).slice(0, number(length)),
+  ],
+  [
+    'split',
+    two((separator, value) => new Map(value.split(separator).map((part, index) => [`_${index}`, part]))),
+  ],
   ['splitList', two((separator, value) => value.split(separator))],
   ['join', (separator = '', value = null) => list(value).map(templateText).join(templateText(separator))],
   ['sortAlpha', (value) => list(value).map(templateText).toSorted()],
@@ -101,7 +148,13 @@ export const templateFunctions: ReadonlyMap<string, TemplateFunction> = new Map<
   ['last', (value) => list(value).at(-1) ?? null],
   ['has', (item = null, value = null) => list(value).includes(item)],
   ['iterate', (count) => Array.from({ length: limited(number(count)) }, (_, index) => index)],
-  ['dict', (...pairs) => new Map(pairs.flatMap((key, index) => (index % 2 === 0 ? [[templateText(key), pairs[index + 1] ?? '']] : [])))],
+  [
+    'dict',
+    (...pairs) =>
+      new Map(
+        pairs.flatMap((key, index) => (index % 2 === 0 ? [[templateText(key), pairs[index + 1] ?? '']] : [])),
+      ),
+  ],
   ['get', (value, key = '') => map(value).get(templateText(key)) ?? ''],
   ['set', (value, key = '', item = null) => new Map([...map(value), [templateText(key), item]])],
   ['hasKey', (value, key = '') => map(value).has(templateText(key))],
@@ -121,7 +174,10 @@ export const templateFunctions: ReadonlyMap<string, TemplateFunction> = new Map<
   ['msquote', one((value) => (isMultiline(value) ? value : singleQuoted(value)))],
   ['indent', (width, value = '') => indent(width, templateText(value))],
   ['nindent', (width, value = '') => `\n${indent(width, templateText(value))}`],
-  ['mindent', (width, marker = '', value = '') => multilineIndent(width, templateText(marker), templateText(value))],
+  [
+    'mindent',
+    (width, marker = '', value = '') => multilineIndent(width, templateText(marker), templateText(value)),
+  ],
   ['sha1sum', digest('sha1')],
   ['sha256sum', digest('sha256')],
   ['sha512sum', digest('sha512')],

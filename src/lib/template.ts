@@ -7,7 +7,13 @@
  */
 import { nearestWord } from './nearest-word.ts';
 
-export type TemplateValue = string | number | boolean | null | readonly TemplateValue[] | ReadonlyMap<string, TemplateValue>;
+export type TemplateValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly TemplateValue[]
+  | ReadonlyMap<string, TemplateValue>;
 /** Gets the arguments, the piped one last. Throws an Error whose message is shown with its place. */
 export type TemplateFunction = (...parameters: readonly TemplateValue[]) => TemplateValue;
 
@@ -90,7 +96,12 @@ function tokenize(source: string, fail: Fail): Token[] {
 const wordPattern =
   /(\s*)(?:("(?:[^"\\\n]|\\.)*"|`[^`]*`)|([-+]?(?:0x[\da-fA-F]+|\d+(?:\.\d+)?)\b)|(\$\w*)|(\.[A-Za-z_]\w*)|([A-Za-z_]\w*)|(:=|[=|().,]))/y;
 
-function readWords(source: string, from: number, start: number, fail: Fail): { words: Word[]; end: number; trims: boolean } {
+function readWords(
+  source: string,
+  from: number,
+  start: number,
+  fail: Fail,
+): { words: Word[]; end: number; trims: boolean } {
   const words: Word[] = [];
   let offset = from;
   for (;;) {
@@ -99,13 +110,27 @@ function readWords(source: string, from: number, start: number, fail: Fail): { w
     wordPattern.lastIndex = offset;
     const match = wordPattern.exec(source);
     if (match === null) {
-      const isOpen = source.indexOf('}}', offset) === -1;
-      throw fail(isOpen ? start : offset, isOpen ? 'has an action that is not closed by }}' : `has ${JSON.stringify(source.slice(offset).trim().charAt(0))} where it has no meaning`);
+      const rest = source.slice(offset).trimStart();
+      if (!rest.includes('}}')) throw fail(start, 'has an action that is not closed by }}');
+      throw fail(
+        source.length - rest.length,
+        `has ${JSON.stringify(rest.charAt(0))} where it has no meaning`,
+      );
     }
     const [whole, space = '', string, number, variable, field, name, sign] = match;
     const text = string ?? number ?? variable ?? field ?? name ?? sign ?? '';
     const type =
-      string !== undefined ? 'string' : number !== undefined ? 'number' : variable !== undefined ? 'variable' : field !== undefined ? 'field' : name !== undefined ? 'name' : 'sign';
+      string !== undefined
+        ? 'string'
+        : number !== undefined
+          ? 'number'
+          : variable !== undefined
+            ? 'variable'
+            : field !== undefined
+              ? 'field'
+              : name !== undefined
+                ? 'name'
+                : 'sign';
     words.push({ type, text, offset: offset + space.length, isApart: space !== '' || words.length === 0 });
     offset += whole.length;
   }
@@ -141,7 +166,18 @@ type Operand = { readonly fields: readonly string[]; readonly offset: number } &
   | { readonly type: 'pipeline'; readonly pipeline: Pipeline }
 );
 
-const controls = new Set(['if', 'with', 'range', 'else', 'end', 'break', 'continue', 'define', 'template', 'block']);
+const controls = new Set([
+  'if',
+  'with',
+  'range',
+  'else',
+  'end',
+  'break',
+  'continue',
+  'define',
+  'template',
+  'block',
+]);
 /** Functions that stop evaluating when the answer is known. */
 const lazy = new Set(['and', 'or']);
 
@@ -167,7 +203,10 @@ class Parser {
   }
 
   /** Nodes up to `else` or `end`, whose words after the keyword are left to be read. */
-  #block(depth: number, isLoop: boolean): { nodes: Node[]; stop: { word: 'else' | 'end'; offset: number } | null } {
+  #block(
+    depth: number,
+    isLoop: boolean,
+  ): { nodes: Node[]; stop: { word: 'else' | 'end'; offset: number } | null } {
     const nodes: Node[] = [];
     for (;;) {
       const token = this.#tokens[this.#next];
@@ -217,10 +256,16 @@ class Parser {
     if (body.stop.word === 'end') return { type, pipeline, body: body.nodes, otherwise: [] };
     const follow = this.#words[this.#word];
     if (follow !== undefined) {
-      if (follow.text !== 'if' && follow.text !== 'with') throw this.#fail(follow.offset, `has "${follow.text}" after else, where only if may follow`);
+      if (follow.text !== 'if' && follow.text !== 'with')
+        throw this.#fail(follow.offset, `has "${follow.text}" after else, where only if may follow`);
       this.#word += 1;
       // `else if` shares the end of the first `if`.
-      return { type, pipeline, body: body.nodes, otherwise: [this.#control(follow.text, follow.offset, depth + 1, isLoop)] };
+      return {
+        type,
+        pipeline,
+        body: body.nodes,
+        otherwise: [this.#control(follow.text, follow.offset, depth + 1, isLoop)],
+      };
     }
     const otherwise = this.#block(depth + 1, isLoop);
     if (otherwise.stop?.word !== 'end') throw unclosed;
@@ -248,7 +293,8 @@ class Parser {
         command.push(operand);
       }
       const [first] = command;
-      if (first === undefined) throw this.#fail(this.#words[this.#word]?.offset ?? this.#end, 'has a pipeline without a value');
+      if (first === undefined)
+        throw this.#fail(this.#words[this.#word]?.offset ?? this.#end, 'has a pipeline without a value');
       if (first.type !== 'function' && (command.length > 1 || commands.length > 0)) {
         throw this.#fail(first.offset, 'gives arguments to something that is no function');
       }
@@ -259,14 +305,25 @@ class Parser {
   }
 
   #declaration(): { variables: string[]; isDeclared: boolean } {
-    const signs = this.#words.slice(this.#word, this.#word + 4).map((word) => (word.type === 'variable' ? '$' : word.text));
-    const count = signs[0] === '$' && (signs[1] === ':=' || signs[1] === '=') ? 1 : signs[0] === '$' && signs[1] === ',' && signs[2] === '$' ? 2 : 0;
+    const signs = this.#words
+      .slice(this.#word, this.#word + 4)
+      .map((word) => (word.type === 'variable' ? '$' : word.text));
+    const count =
+      signs[0] === '$' && (signs[1] === ':=' || signs[1] === '=')
+        ? 1
+        : signs[0] === '$' && signs[1] === ',' && signs[2] === '$'
+          ? 2
+          : 0;
     if (count === 0) return { variables: [], isDeclared: false };
     const sign = signs[count === 1 ? 1 : 3];
     const words = this.#words.slice(this.#word, this.#word + (count === 1 ? 2 : 4));
-    if (sign !== ':=' && sign !== '=') throw this.#fail(words[0]?.offset ?? this.#end, 'has two variables without := behind them');
+    if (sign !== ':=' && sign !== '=')
+      throw this.#fail(words[0]?.offset ?? this.#end, 'has two variables without := behind them');
     this.#word += words.length;
-    return { variables: words.filter((word) => word.type === 'variable').map((word) => word.text), isDeclared: sign === ':=' };
+    return {
+      variables: words.filter((word) => word.type === 'variable').map((word) => word.text),
+      isDeclared: sign === ':=',
+    };
   }
 
   #takeSign(sign: string): boolean {
@@ -302,18 +359,26 @@ class Parser {
   }
 
   #named({ text, offset }: Word): Operand {
-    if (text === 'true' || text === 'false') return { type: 'value', value: text === 'true', fields: [], offset };
+    if (text === 'true' || text === 'false')
+      return { type: 'value', value: text === 'true', fields: [], offset };
     if (text === 'nil') return { type: 'value', value: null, fields: [], offset };
     if (!this.#functions.has(text) && !lazy.has(text)) {
       const near = nearestWord(text, this.#functions.keys());
-      throw this.#fail(offset, `calls "${text}", which is no function here${near === null ? '' : `; did you mean "${near}"?`}`);
+      throw this.#fail(
+        offset,
+        `calls "${text}", which is no function here${near === null ? '' : `; did you mean "${near}"?`}`,
+      );
     }
     return { type: 'function', name: text, fields: [], offset };
   }
 
   #fields(): string[] {
     const fields: string[] = [];
-    for (let word = this.#words[this.#word]; word?.type === 'field' && !word.isApart; word = this.#words[this.#word]) {
+    for (
+      let word = this.#words[this.#word];
+      word?.type === 'field' && !word.isApart;
+      word = this.#words[this.#word]
+    ) {
       fields.push(word.text.slice(1));
       this.#word += 1;
     }
@@ -385,14 +450,19 @@ class Evaluator {
     const outer: Scope = { dot: scope.dot, variables: new Map(), parent: scope };
     const value = this.#pipeline(node.pipeline, outer);
     if (!isTrue(value)) return this.#nodes(node.otherwise, outer);
-    return this.#nodes(node.body, { dot: node.type === 'with' ? value : scope.dot, variables: new Map(), parent: outer });
+    return this.#nodes(node.body, {
+      dot: node.type === 'with' ? value : scope.dot,
+      variables: new Map(),
+      parent: outer,
+    });
   }
 
   #range(node: Control, scope: Scope): null {
     const { variables, offset } = node.pipeline;
     const value = this.#pipeline({ ...node.pipeline, variables: [] }, scope);
     const entries = this.#entries(value, offset);
-    if (entries.length === 0) this.#nodes(node.otherwise, { dot: scope.dot, variables: new Map(), parent: scope });
+    if (entries.length === 0)
+      this.#nodes(node.otherwise, { dot: scope.dot, variables: new Map(), parent: scope });
     for (const [key, item] of entries) {
       const inner: Scope = { dot: item, variables: new Map(), parent: scope };
       const [first, second] = variables;
@@ -451,9 +521,17 @@ class Evaluator {
     }
   }
 
-  #lazy(name: string, operands: readonly Operand[], scope: Scope, piped: readonly TemplateValue[]): TemplateValue {
+  #lazy(
+    name: string,
+    operands: readonly Operand[],
+    scope: Scope,
+    piped: readonly TemplateValue[],
+  ): TemplateValue {
     let value: TemplateValue = null;
-    for (const get of [...operands.map((operand) => () => this.#operand(operand, scope)), ...piped.map((one) => () => one)]) {
+    for (const get of [
+      ...operands.map((operand) => () => this.#operand(operand, scope)),
+      ...piped.map((one) => () => one),
+    ]) {
       value = get();
       if (isTrue(value) === (name === 'or')) return value;
     }
@@ -461,7 +539,10 @@ class Evaluator {
   }
 
   #operand(operand: Operand, scope: Scope): TemplateValue {
-    return operand.fields.reduce((value, field) => this.#field(value, field, operand.offset), this.#base(operand, scope));
+    return operand.fields.reduce(
+      (value, field) => this.#field(value, field, operand.offset),
+      this.#base(operand, scope),
+    );
   }
 
   #base(operand: Operand, scope: Scope): TemplateValue {
@@ -507,6 +588,7 @@ export function isTrue(value: TemplateValue): boolean {
 export function templateText(value: TemplateValue): string {
   if (value === null) return '';
   if (isList(value)) return `[${value.map(templateText).join(' ')}]`;
-  if (isMap(value)) return `map[${[...value].map(([key, item]) => `${key}:${templateText(item)}`).join(' ')}]`;
+  if (isMap(value))
+    return `map[${[...value].map(([key, item]) => `${key}:${templateText(item)}`).join(' ')}]`;
   return String(value);
 }

@@ -6,13 +6,17 @@ export const identityValidationSchema = section({
   reset_password: section({
     jwt_secret: secret().optional().describe('Signs links for a password reset.'),
     jwt_lifespan: duration().prefault('5m').describe('How long a link holds.'),
-    jwt_algorithm: choice('HS256', 'HS384', 'HS512').prefault('HS256').describe('Algorithm of the signature.'),
+    jwt_algorithm: choice('HS256', 'HS384', 'HS512')
+      .prefault('HS256')
+      .describe('Algorithm of the signature.'),
   })
     .prefault({})
     .describe('Links by which one proves a mail address for a new password.'),
   elevated_session: section({
     code_lifespan: duration().prefault('5m').describe('How long a mailed code holds.'),
-    elevation_lifespan: duration().prefault('10m').describe('How long one may change credentials after that.'),
+    elevation_lifespan: duration()
+      .prefault('10m')
+      .describe('How long one may change credentials after that.'),
     characters: integer(6, 20).prefault(8).describe('Length of the code.'),
     require_second_factor: flag().prefault(false).describe('Who has a second factor must have used it too.'),
     skip_second_factor: flag().prefault(false).describe('Who has used a second factor needs no code.'),

@@ -21,7 +21,11 @@ export interface FirstFactorDeps {
   readonly sessions: GatewaySessions;
   readonly finder: SessionFinder;
   readonly clock: Clock;
-  readonly onAttempt: (attempt: { readonly username: string; readonly ip: string; readonly success: boolean }) => void;
+  readonly onAttempt: (attempt: {
+    readonly username: string;
+    readonly ip: string;
+    readonly success: boolean;
+  }) => void;
 }
 
 /**

@@ -7,18 +7,27 @@ import { tlsSchema } from '../lib/tls-config.ts';
 const mailbox = () =>
   text({
     name: 'mail address',
-    pattern: [/^(?:[^<>\r\n]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/, 'must be a mail address such as sso@example.com or "Sallyport <sso@example.com>"'],
+    pattern: [
+      /^(?:[^<>\r\n]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/,
+      'must be a mail address such as sso@example.com or "Sallyport <sso@example.com>"',
+    ],
   });
 
 const smtpSchema = section({
-  address: address(smtpRules).describe('The server: `smtp://host:25`, `submission://host:587` or `submissions://host:465` (TLS from the start).'),
+  address: address(smtpRules).describe(
+    'The server: `smtp://host:25`, `submission://host:587` or `submissions://host:465` (TLS from the start).',
+  ),
   timeout: duration().prefault('5s').describe('How long connecting may take.'),
   username: text({ minimum: 0 }).optional().describe('Who signs in.'),
   password: secret({ minimum: 0 }).optional().describe('Password.'),
   identifier: text().prefault('localhost').describe('Name for the greeting (EHLO).'),
   sender: mailbox().describe('From whom mail comes.'),
-  subject: text().prefault('[Authelia] {title}').describe('Subject; `{title}` stands for what the mail is about.'),
-  startup_check_address: mailbox().prefault('Authelia Test <test@authelia.com>').describe('Recipient that is named at start to see whether the server takes mail; nothing is sent.'),
+  subject: text()
+    .prefault('[Authelia] {title}')
+    .describe('Subject; `{title}` stands for what the mail is about.'),
+  startup_check_address: mailbox()
+    .prefault('Authelia Test <test@authelia.com>')
+    .describe('Recipient that is named at start to see whether the server takes mail; nothing is sent.'),
   disable_require_tls: flag().prefault(false).describe('Sends over a plain connection too. Dangerous.'),
   disable_starttls: flag().prefault(false).describe('Does not switch to TLS.'),
   disable_html_emails: flag().prefault(false).describe('Sends plain text only.'),
@@ -29,11 +38,16 @@ const smtpSchema = section({
 export const notifierSchema = section({
   disable_startup_check: flag().prefault(false).describe('Does not try the notifier at start.'),
   template_path: path().optional().describe('Folder with your own mail templates.'),
-  filesystem: section({ filename: path().describe('The file.') }).optional().describe('Writes messages to a file, for trying things out.'),
+  filesystem: section({ filename: path().describe('The file.') })
+    .optional()
+    .describe('Writes messages to a file, for trying things out.'),
   smtp: smtpSchema.optional().describe('Sends mail.'),
 }).superRefine((notifier, context) => {
   if ((notifier.filesystem === undefined) === (notifier.smtp === undefined)) {
-    const message = notifier.smtp === undefined ? 'needs one of filesystem and smtp' : 'must have only one of filesystem and smtp';
+    const message =
+      notifier.smtp === undefined
+        ? 'needs one of filesystem and smtp'
+        : 'must have only one of filesystem and smtp';
     context.addIssue({ code: 'custom', path: [], message });
   }
 });

@@ -25,7 +25,10 @@ export interface Actions {
   /** What a person must do next for a target, and where that is. */
   next(session: GatewaySession | null, domain: CookieDomain, target: RedirectTarget | null): Step;
   /** Null when the credentials do not hold. */
-  signIn(request: RouteRequest, form: SignInForm): Promise<{ readonly step: Step; readonly cookies: readonly string[] } | null>;
+  signIn(
+    request: RouteRequest,
+    form: SignInForm,
+  ): Promise<{ readonly step: Step; readonly cookies: readonly string[] } | null>;
   /** The cookies to send. Ends the session for good: it holds for the very next request. */
   signOut(request: RouteRequest): Promise<readonly string[]>;
 }
@@ -50,7 +53,11 @@ export interface ActionDeps {
   readonly sessions: GatewaySessions;
   readonly finder: SessionFinder;
   readonly clock: Clock;
-  readonly onAttempt: (attempt: { readonly username: string; readonly ip: string; readonly success: boolean }) => void;
+  readonly onAttempt: (attempt: {
+    readonly username: string;
+    readonly ip: string;
+    readonly success: boolean;
+  }) => void;
 }
 
 /** Methods as proxies name them in `rm`. */
@@ -82,7 +89,8 @@ export function createActions(deps: ActionDeps): Actions {
       );
     }
     const domain = domainOf(request);
-    if (!domain) throw new GatewayError('bad-request', 'This host belongs to no cookie domain of session.cookies.');
+    if (!domain)
+      throw new GatewayError('bad-request', 'This host belongs to no cookie domain of session.cookies.');
     return domain;
   };
 
@@ -107,7 +115,14 @@ export function createActions(deps: ActionDeps): Actions {
       const cookieDomain = cookieDomainOf(request);
       const { username, password, remember } = form;
       const started = await completeFirstFactor(
-        { username, password, remember, cookieDomain, cookieHeader: request.header('cookie'), ip: request.ip },
+        {
+          username,
+          password,
+          remember,
+          cookieDomain,
+          cookieHeader: request.header('cookie'),
+          ip: request.ip,
+        },
         deps,
       );
       if (!started) return null;

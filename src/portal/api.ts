@@ -12,7 +12,10 @@ export function createApiRoutes(actions: Actions): readonly Route[] {
     async (request) =>
       (await actions.sessionOf(request)) ? null : text(status, `${status} ${REASON[status]}`);
 
-  const userInfo = async (request: RouteRequest, emails: (all: readonly string[]) => unknown): Promise<Reply> => {
+  const userInfo = async (
+    request: RouteRequest,
+    emails: (all: readonly string[]) => unknown,
+  ): Promise<Reply> => {
     const session = await actions.sessionOf(request);
     if (!session) return text(403, '403 Forbidden');
     const { profile } = session.payload;
@@ -43,7 +46,8 @@ export function createApiRoutes(actions: Actions): readonly Route[] {
       kind: 'json',
       guard: signedIn(403),
       // No second factor and no password change exists in this release: nothing is offered.
-      handle: () => ok({ available_methods: [], password_change_disabled: true, password_reset_disabled: true }),
+      handle: () =>
+        ok({ available_methods: [], password_change_disabled: true, password_reset_disabled: true }),
     },
     {
       method: 'POST',
@@ -59,7 +63,12 @@ export function createApiRoutes(actions: Actions): readonly Route[] {
         });
         if (!username || !password) return ko(401, AUTHENTICATION_FAILED);
         const target = actions.targetOf(request, targetURL, requestMethod);
-        const result = await actions.signIn(request, { username, password, remember: keepMeLoggedIn === true, target });
+        const result = await actions.signIn(request, {
+          username,
+          password,
+          remember: keepMeLoggedIn === true,
+          target,
+        });
         if (!result) return ko(401, AUTHENTICATION_FAILED);
         const { redirect } = result.step;
         return ok(redirect === null ? undefined : { redirect }, result.cookies);
@@ -91,7 +100,12 @@ export function createApiRoutes(actions: Actions): readonly Route[] {
       kind: 'json',
       handle: (request) => userInfo(request, (all) => all.map(maskAddress)),
     },
-    { method: 'POST', path: '/api/user/info', kind: 'json', handle: (request) => userInfo(request, () => null) },
+    {
+      method: 'POST',
+      path: '/api/user/info',
+      kind: 'json',
+      handle: (request) => userInfo(request, () => null),
+    },
   ];
 }
 
@@ -115,7 +129,8 @@ function members<const T extends Readonly<Record<string, keyof MemberTypes>>>(
   for (const [name, type] of Object.entries(types)) {
     const value: unknown = Object.hasOwn(body, name) ? (body as Record<string, unknown>)[name] : undefined;
     if (value === undefined || value === null) continue;
-    if (typeof value !== type) throw new GatewayError('malformed-body', `The member ${name} must be a ${type}.`);
+    if (typeof value !== type)
+      throw new GatewayError('malformed-body', `The member ${name} must be a ${type}.`);
     out[name] = value;
   }
   return out as { readonly [K in keyof T]?: MemberTypes[T[K]] };

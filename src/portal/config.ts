@@ -2,7 +2,9 @@ import type { z } from 'zod';
 import { choice, flag, section, url } from '../lib/schema.ts';
 
 /** `theme` */
-export const themeSchema = choice('light', 'dark', 'grey', 'oled', 'auto').prefault('light').describe('Colours of the portal; `auto` follows the browser.');
+export const themeSchema = choice('light', 'dark', 'grey', 'oled', 'auto')
+  .prefault('light')
+  .describe('Colours of the portal; `auto` follows the browser.');
 export type ThemeConfig = z.output<typeof themeSchema>;
 
 /** `privacy_policy` */
@@ -12,7 +14,11 @@ export const privacyPolicySchema = section({
   policy_url: url('https').optional().describe('Where it stands.'),
 }).superRefine((policy, context) => {
   if (policy.enabled && policy.policy_url === undefined) {
-    context.addIssue({ code: 'custom', path: ['policy_url'], message: 'is required when the privacy policy is enabled' });
+    context.addIssue({
+      code: 'custom',
+      path: ['policy_url'],
+      message: 'is required when the privacy policy is enabled',
+    });
   }
 });
 export type PrivacyPolicyConfig = z.output<typeof privacyPolicySchema>;

@@ -2,7 +2,11 @@
  * The policy of the portal's pages: nothing but what is used, no inline script or style, Trusted Types on. The nonce is
  * fresh for each page and stands on our own script and style sheet, so that a policy of an administrator may do without 'self'.
  */
-export function contentSecurityPolicy(template: string | null, nonce: string, formTarget: string | null): string {
+export function contentSecurityPolicy(
+  template: string | null,
+  nonce: string,
+  formTarget: string | null,
+): string {
   if (template !== null) return template.replaceAll('${NONCE}', nonce);
   return [
     "default-src 'none'",

@@ -57,7 +57,8 @@ export function createPages(deps: PageDeps): {
   const problem = (request: RouteRequest, status: number): Reply => {
     const code = PROBLEMS[status] ?? (status >= 500 ? 'internal' : 'bad-request');
     // A page that was asked for by GET may be asked for again; what a form posted must not be repeated by a link.
-    const retry = request.method === 'GET' ? { retry: `${base.slice(0, -1)}${request.path}${searchOf(request)}` } : {};
+    const retry =
+      request.method === 'GET' ? { retry: `${base.slice(0, -1)}${request.path}${searchOf(request)}` } : {};
     return show(request, { page: 'problem', status, code, requestId: request.id, ...retry }, status);
   };
 
@@ -70,7 +71,11 @@ export function createPages(deps: PageDeps): {
     return { target, refused: target === null };
   };
 
-  const queryOf = (request: RouteRequest, target: RedirectTarget | null, more: Record<string, string> = {}): string => {
+  const queryOf = (
+    request: RouteRequest,
+    target: RedirectTarget | null,
+    more: Record<string, string> = {},
+  ): string => {
     const query = new URLSearchParams(more);
     if (target) {
       query.set('rd', target.href);
@@ -89,7 +94,13 @@ export function createPages(deps: PageDeps): {
     if (step.next === 'target' && step.redirect !== null) return seeOther(step.redirect);
     const pageTarget = target && { url: target.href, site: target.site };
     if (!session) {
-      const page = loginPage(request, domain, pageTarget, refused, `${base}form/login${queryOf(request, target)}`);
+      const page = loginPage(
+        request,
+        domain,
+        pageTarget,
+        refused,
+        `${base}form/login${queryOf(request, target)}`,
+      );
       return show(request, page, 200, pageTarget);
     }
     return show(request, signedInPage(session, step, pageTarget, formError(request)), 200, pageTarget);
@@ -131,8 +142,18 @@ export function createPages(deps: PageDeps): {
     return seeOther(targetIn(request).target?.href ?? base, cookies);
   };
 
-  const page = (path: string, handle: Route['handle']): Route => ({ method: 'GET', path, kind: 'page', handle });
-  const form = (path: string, handle: Route['handle']): Route => ({ method: 'POST', path, kind: 'form', handle });
+  const page = (path: string, handle: Route['handle']): Route => ({
+    method: 'GET',
+    path,
+    kind: 'page',
+    handle,
+  });
+  const form = (path: string, handle: Route['handle']): Route => ({
+    method: 'POST',
+    path,
+    kind: 'form',
+    handle,
+  });
   return {
     problem,
     routes: [
@@ -143,26 +164,6 @@ export function createPages(deps: PageDeps): {
       form('/form/logout', signOut),
     ],
   };
-
-  function loginPage(
-    request: RouteRequest,
-    domain: CookieDomain,
-    target: PageTarget | null,
-    targetRefused: boolean,
-    action: string,
-  ): Page {
-    const { rememberMe } = domain.lifetimes;
-    return {
-      page: 'login',
-      target,
-      targetRefused,
-      action,
-      requestMethod: methodIn(request),
-      rememberMe: rememberMe < 0 ? null : Math.floor(rememberMe / 1000),
-      username: '',
-      error: formError(request),
-    };
-  }
 }
 
 const PROBLEMS: Readonly<Record<number, Extract<Page, { page: 'problem' }>['code']>> = {
@@ -180,6 +181,26 @@ const FORM_ERRORS: ReadonlySet<string> = new Set<FormError>([
   'forbidden',
   'expired',
 ]);
+
+function loginPage(
+  request: RouteRequest,
+  domain: CookieDomain,
+  target: PageTarget | null,
+  targetRefused: boolean,
+  action: string,
+): Page {
+  const { rememberMe } = domain.lifetimes;
+  return {
+    page: 'login',
+    target,
+    targetRefused,
+    action,
+    requestMethod: methodIn(request),
+    rememberMe: rememberMe < 0 ? null : Math.floor(rememberMe / 1000),
+    username: '',
+    error: formError(request),
+  };
+}
 
 /** Why the form is shown again; only what the form's own redirect says. */
 function formError(request: RouteRequest): FormError | null {

@@ -23,14 +23,33 @@ export interface ReverseProxyOptions {
 }
 
 /** Ours to say, and nobody else's, in whatever spelling. */
-const IDENTITY = ['remote-user', 'remote-groups', 'remote-name', 'remote-email'] as const;
+const IDENTITY: ReadonlySet<string> = new Set([
+  'remote-user',
+  'remote-groups',
+  'remote-name',
+  'remote-email',
+]);
 /** Said by this proxy, from the connection. */
-const FORWARDING = ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-method', 'x-forwarded-uri'];
-const OWN: ReadonlySet<string> = new Set([...IDENTITY, ...FORWARDING, 'forwarded', 'x-real-ip', 'session-username']);
+const FORWARDING = [
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-forwarded-method',
+  'x-forwarded-uri',
+];
+const OWN: ReadonlySet<string> = new Set([
+  ...IDENTITY,
+  ...FORWARDING,
+  'forwarded',
+  'x-real-ip',
+  'session-username',
+]);
 
 const DECISIONS = new WeakMap<IncomingMessage, Answer>();
 
-export async function createReverseProxy(options: ReverseProxyOptions): Promise<Mount & { close(): Promise<void> }> {
+export async function createReverseProxy(
+  options: ReverseProxyOptions,
+): Promise<Mount & { close(): Promise<void> }> {
   const { authorize } = options;
   const app = fastify({ logger: false, bodyLimit: Number.MAX_SAFE_INTEGER });
 
@@ -41,7 +60,7 @@ export async function createReverseProxy(options: ReverseProxyOptions): Promise<
       return;
     }
     for (let i = 0; i < answer.headers.length; i += 2) {
-      reply.header(answer.headers[i] as string, answer.headers[i + 1] as string);
+      reply.header(answer.headers[i] as string, answer.headers[i + 1]);
     }
     await reply.code(answer.status).send(answer.body);
   });
@@ -56,8 +75,10 @@ export async function createReverseProxy(options: ReverseProxyOptions): Promise<
       .send(`${text}\n`);
   });
 
-  const rewriteRequestHeaders = (request: FastifyRequest, headers: Record<string, unknown>): Record<string, string> =>
-    forwarded(request.raw, headers, options.cookieNames);
+  const rewriteRequestHeaders = (
+    request: FastifyRequest,
+    headers: Record<string, unknown>,
+  ): Record<string, string> => forwarded(request.raw, headers, options.cookieNames);
   await app.register(httpProxy, {
     upstream: options.upstream,
     websocket: true,
@@ -114,17 +135,19 @@ function forwarded(
   const out: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (OWN.has(name.toLowerCase().replaceAll('_', '-')) || value === undefined) continue;
-    out[name] = Array.isArray(value) ? value.join(', ') : String(value);
+    out[name] = Array.isArray(value) ? value.join(', ') : (value as string);
   }
   if (out.cookie !== undefined) {
-    const kept = out.cookie.split(';').filter((pair) => !cookieNames.includes(pair.split('=', 1)[0]?.trim() ?? ''));
+    const kept = out.cookie
+      .split(';')
+      .filter((pair) => !cookieNames.includes(pair.split('=', 1)[0]?.trim() ?? ''));
     if (kept.length > 0) out.cookie = kept.join(';').trim();
     else delete out.cookie;
   }
-  const answer = DECISIONS.get(request);
-  for (let i = 0; answer && i < answer.headers.length; i += 2) {
-    const name = (answer.headers[i] as string).toLowerCase();
-    if ((IDENTITY as readonly string[]).includes(name)) out[name] = answer.headers[i + 1] as string;
+  const decided = DECISIONS.get(request)?.headers ?? [];
+  for (let i = 0; i < decided.length; i += 2) {
+    const name = (decided[i] as string).toLowerCase();
+    if (IDENTITY.has(name)) out[name] = decided[i + 1] as string;
   }
   return {
     ...out,

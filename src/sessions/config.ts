@@ -10,7 +10,10 @@ const defaults = { expiration: 3_600_000, inactivity: 300_000, remember_me: 2_59
 const cookieName = (): z.ZodType<string> =>
   text({
     name: 'cookie name',
-    pattern: [/^(?!__host-)[A-Za-z0-9!#$%&'*+.^_`|~-]+$/i, 'must be a cookie name (letters, digits, - and _) that does not begin with __Host-'],
+    pattern: [
+      /^(?!__host-)[A-Za-z0-9!#$%&'*+.^_`|~-]+$/i,
+      'must be a cookie name (letters, digits, - and _) that does not begin with __Host-',
+    ],
   });
 const sameSite = () => choice('lax', 'strict', 'none');
 
@@ -23,22 +26,31 @@ const domain = scalar({ name: 'domain', json: { type: 'string' } }, (value) => {
   if (!/^(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/.test(name) || name.length > 253) {
     throw new Error('must be a domain name in ASCII, without scheme, port or path');
   }
-  if (!name.includes('.')) throw new Error('must contain a dot (browsers keep no cookies for such a name) or be an IP address');
-  if (isPublicSuffix(name)) throw new Error('must not be a public suffix, below which strangers have sites: write your own domain');
+  if (!name.includes('.'))
+    throw new Error('must contain a dot (browsers keep no cookies for such a name) or be an IP address');
+  if (isPublicSuffix(name))
+    throw new Error('must not be a public suffix, below which strangers have sites: write your own domain');
   return name;
 });
 
 const cookieSchema = section({
-  domain: domain.describe('Domain that is protected, with everything below it; the cookie is sent there. At most one entry for a name and what lies below it.'),
-  authelia_url: url('https').optional().describe('Where the portal is seen by browsers: an https URL at or below `domain`. Required.'),
-  default_redirection_url: url('https').optional().describe('Where one goes after signing in when no target is known.'),
+  domain: domain.describe(
+    'Domain that is protected, with everything below it; the cookie is sent there. At most one entry for a name and what lies below it.',
+  ),
+  authelia_url: url('https')
+    .optional()
+    .describe('Where the portal is seen by browsers: an https URL at or below `domain`. Required.'),
+  default_redirection_url: url('https')
+    .optional()
+    .describe('Where one goes after signing in when no target is known.'),
   name: cookieName().optional().describe('Name of the cookie; default `session.name`.'),
   same_site: sameSite().optional().describe('SameSite attribute; default `session.same_site`.'),
   expiration: duration().optional().describe('Default `session.expiration`.'),
   inactivity: duration().optional().describe('Default `session.inactivity`.'),
   remember_me: duration({ canBeOff: true }).optional().describe('Default `session.remember_me`.'),
 }).superRefine((cookie, context) => {
-  const problem = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message });
+  const problem = (key: string, message: string): void =>
+    context.addIssue({ code: 'custom', path: [key], message });
   for (const key of ['authelia_url', 'default_redirection_url'] as const) {
     const given = cookie[key];
     if (given !== undefined && !isWithin(hostOf(given), cookie.domain)) {
@@ -48,8 +60,10 @@ const cookieSchema = section({
   if (cookie.authelia_url === undefined) return;
   const portal = new URL(cookie.authelia_url);
   if (portal.search !== '') problem('authelia_url', 'must have no query');
-  if (!/^\/(?:[A-Za-z0-9]+\/?)?$/.test(portal.pathname)) problem('authelia_url', 'must have no path, or the one segment of server.address');
-  if (cookie.default_redirection_url === cookie.authelia_url) problem('default_redirection_url', 'must differ from authelia_url');
+  if (!/^\/(?:[A-Za-z0-9]+\/?)?$/.test(portal.pathname))
+    problem('authelia_url', 'must have no path, or the one segment of server.address');
+  if (cookie.default_redirection_url === cookie.authelia_url)
+    problem('default_redirection_url', 'must differ from authelia_url');
 });
 
 const nodeSchema = section({
@@ -58,8 +72,14 @@ const nodeSchema = section({
 });
 
 const redisSchema = section({
-  host: text().optional().describe('Host of the server (or of the first sentinel); an absolute path is a Unix socket. Required unless `high_availability.nodes` is set.'),
-  port: integer(0, 65_535).optional().describe('Port; default 6379, with `high_availability` 26379. Not asked for sockets.'),
+  host: text()
+    .optional()
+    .describe(
+      'Host of the server (or of the first sentinel); an absolute path is a Unix socket. Required unless `high_availability.nodes` is set.',
+    ),
+  port: integer(0, 65_535)
+    .optional()
+    .describe('Port; default 6379, with `high_availability` 26379. Not asked for sockets.'),
   timeout: duration().prefault('5s').describe('How long connecting may take.'),
   max_retries: integer(-1).prefault(3).describe('Attempts after a failed command; -1 for none.'),
   username: text({ minimum: 0 }).optional().describe('User of the access control list.'),
@@ -81,54 +101,100 @@ const redisSchema = section({
 })
   .superRefine((redis, context) => {
     if (redis.host === undefined && !redis.high_availability?.nodes.length) {
-      context.addIssue({ code: 'custom', path: ['host'], message: 'is required unless high_availability.nodes names sentinels' });
+      context.addIssue({
+        code: 'custom',
+        path: ['host'],
+        message: 'is required unless high_availability.nodes names sentinels',
+      });
     }
   })
-  .transform((redis) => ({ ...redis, port: redis.port || (redis.high_availability === undefined ? 6379 : 26_379) }));
+  .transform((redis) => ({
+    ...redis,
+    port: redis.port || (redis.high_availability === undefined ? 6379 : 26_379),
+  }));
 
 /** `session` */
 export const sessionSchema = section({
-  secret: secret().optional().describe('Seals sessions that are kept outside of the process. Required with `redis`, not used in memory.'),
-  name: cookieName().prefault('authelia_session').describe('Name of the session cookie. New installations should take `__Secure-sallyport`.'),
+  secret: secret()
+    .optional()
+    .describe(
+      'Seals sessions that are kept outside of the process. Required with `redis`, not used in memory.',
+    ),
+  name: cookieName()
+    .prefault('authelia_session')
+    .describe('Name of the session cookie. New installations should take `__Secure-sallyport`.'),
   same_site: sameSite().prefault('lax').describe('SameSite attribute of the cookie.'),
-  expiration: duration().prefault('1h').describe('How long a session lives at most, counted from the first factor, unless remembered; 0 means the default.'),
-  inactivity: duration().prefault('5m').describe('How long a session lives without a request, unless remembered; 0 means the default.'),
-  remember_me: duration({ canBeOff: true }).prefault('1M').describe('How long a remembered session lives; -1 takes the choice away, 0 means the default.'),
+  expiration: duration()
+    .prefault('1h')
+    .describe(
+      'How long a session lives at most, counted from the first factor, unless remembered; 0 means the default.',
+    ),
+  inactivity: duration()
+    .prefault('5m')
+    .describe('How long a session lives without a request, unless remembered; 0 means the default.'),
+  remember_me: duration({ canBeOff: true })
+    .prefault('1M')
+    .describe('How long a remembered session lives; -1 takes the choice away, 0 means the default.'),
   cookies: list(cookieSchema).prefault([]).describe('One entry for each domain that is protected.'),
-  domain: domain.optional().describe('Deprecated: the only cookie domain, with `default_redirection_url` at the top level. Use `cookies`.'),
-  default_redirection_url: url('https', 'http').optional().describe('Deprecated: belongs to `domain`. Use `cookies[].default_redirection_url`.'),
-  redis: redisSchema.optional().describe('Keeps sessions in Redis; without it they live in the memory of the process.'),
+  domain: domain
+    .optional()
+    .describe(
+      'Deprecated: the only cookie domain, with `default_redirection_url` at the top level. Use `cookies`.',
+    ),
+  default_redirection_url: url('https', 'http')
+    .optional()
+    .describe('Deprecated: belongs to `domain`. Use `cookies[].default_redirection_url`.'),
+  redis: redisSchema
+    .optional()
+    .describe('Keeps sessions in Redis; without it they live in the memory of the process.'),
 })
   .superRefine((session, context) => {
-    const problem = (path: (string | number)[], message: string): void => context.addIssue({ code: 'custom', path, message });
+    const problem = (path: (string | number)[], message: string): void =>
+      context.addIssue({ code: 'custom', path, message });
     const { cookies } = session;
     if (session.domain !== undefined) {
-      if (cookies.length > 0) problem(['domain'], 'must not be combined with session.cookies: use the latter');
+      if (cookies.length > 0)
+        problem(['domain'], 'must not be combined with session.cookies: use the latter');
       return;
     }
     if (session.default_redirection_url !== undefined) {
-      problem(['default_redirection_url'], 'belongs into each entry of session.cookies, as cookies[].default_redirection_url');
+      problem(
+        ['default_redirection_url'],
+        'belongs into each entry of session.cookies, as cookies[].default_redirection_url',
+      );
     }
-    if (cookies.length === 0) problem(['cookies'], 'is required: name at least one domain and its authelia_url');
+    if (cookies.length === 0)
+      problem(['cookies'], 'is required: name at least one domain and its authelia_url');
     cookies.forEach((cookie, index) => {
-      if (cookie.authelia_url === undefined) problem(['cookies', index, 'authelia_url'], 'is required: the https URL of the portal');
-      const other = cookies.findIndex((one) => isWithin(cookie.domain, one.domain) || isWithin(one.domain, cookie.domain));
+      if (cookie.authelia_url === undefined)
+        problem(['cookies', index, 'authelia_url'], 'is required: the https URL of the portal');
+      const other = cookies.findIndex(
+        (one) => isWithin(cookie.domain, one.domain) || isWithin(one.domain, cookie.domain),
+      );
       if (other < index) {
         const same = cookies[other]?.domain;
         const how = same === cookie.domain ? 'stands twice' : `overlaps with ${same}`;
-        problem(['cookies', index, 'domain'], `${cookie.domain} ${how} (session.cookies[${other}]): one entry covers a domain and everything below it`);
+        problem(
+          ['cookies', index, 'domain'],
+          `${cookie.domain} ${how} (session.cookies[${other}]): one entry covers a domain and everything below it`,
+        );
       }
     });
   })
   .transform(({ domain, default_redirection_url, ...session }) => {
-    const lifetimes = (one: { [K in keyof typeof defaults]?: number | undefined }, base: typeof defaults): typeof defaults => ({
+    const lifetimes = (
+      one: { [K in keyof typeof defaults]?: number | undefined },
+      base: typeof defaults,
+    ): typeof defaults => ({
       expiration: one.expiration || base.expiration,
       inactivity: one.inactivity || base.inactivity,
       remember_me: one.remember_me || base.remember_me,
     });
     const own = lifetimes(session, defaults);
     const written: z.output<typeof cookieSchema>[] =
-      domain === undefined ? session.cookies : [{ domain, ...(default_redirection_url === undefined ? {} : { default_redirection_url }) }];
+      domain === undefined
+        ? session.cookies
+        : [{ domain, ...(default_redirection_url === undefined ? {} : { default_redirection_url }) }];
     const cookies = written.map((cookie) => ({
       ...cookie,
       name: cookie.name ?? session.name,

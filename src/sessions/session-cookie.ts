@@ -12,5 +12,9 @@ export function sessionCookie(domain: CookieDomain, token: string, lifetime: num
 
 /** Takes the cookie away. It names the domain, or the browser would keep it. */
 export function deletedSessionCookie(domain: CookieDomain): string {
-  return serializeCookie(domain.cookieName, '', { domain: domain.domain, sameSite: domain.sameSite, maxAge: 0 });
+  return serializeCookie(domain.cookieName, '', {
+    domain: domain.domain,
+    sameSite: domain.sameSite,
+    maxAge: 0,
+  });
 }

@@ -58,7 +58,11 @@ interface SessionDeps {
   readonly random: Random;
   /** The lifetimes of a cookie domain, or null when it is not configured (any more). Asked at each read. */
   readonly lifetimesOf: (cookieDomain: string) => Lifetimes | null;
-  readonly onEnd: (ended: { readonly publicId: string; readonly userId: string; readonly reason: EndReason }) => void;
+  readonly onEnd: (ended: {
+    readonly publicId: string;
+    readonly userId: string;
+    readonly reason: EndReason;
+  }) => void;
   readonly onBrokenRecord: (storeKey: string) => void;
 }
 
@@ -123,7 +127,8 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
   };
 
   const seal = (session: Session<P>): StoredSession => {
-    const { key, publicId, version, userId, cookieDomain, remembered, createdAt, expiresAt, lastActivity } = session;
+    const { key, publicId, version, userId, cookieDomain, remembered, createdAt, expiresAt, lastActivity } =
+      session;
     const record: SealedRecord<P> = {
       publicId,
       version,
@@ -168,7 +173,8 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
         lastActivity: now,
         payload,
       };
-      if (!(await store.insert(seal(session)))) throw new StoreUnavailable('the session store refused a new session');
+      if (!(await store.insert(seal(session))))
+        throw new StoreUnavailable('the session store refused a new session');
       return { token, session };
     },
 

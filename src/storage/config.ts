@@ -24,7 +24,9 @@ const postgresSchema = section({
     .prefault([])
     .describe('Servers that are tried when the first does not answer.'),
   ssl: section({
-    mode: choice('disable', 'require', 'verify-ca', 'verify-full').prefault('disable').describe('How far the certificate is checked.'),
+    mode: choice('disable', 'require', 'verify-ca', 'verify-full')
+      .prefault('disable')
+      .describe('How far the certificate is checked.'),
     root_certificate: path().optional().describe('CA certificate.'),
     certificate: path().optional().describe('Client certificate.'),
     key: path().optional().describe('Private key of the client certificate.'),
@@ -33,20 +35,31 @@ const postgresSchema = section({
     .describe('Deprecated: use `tls`.'),
 }).superRefine((postgres, context) => {
   if (postgres.tls !== undefined && postgres.ssl !== undefined) {
-    context.addIssue({ code: 'custom', path: ['ssl'], message: 'must not be combined with tls: use the latter' });
+    context.addIssue({
+      code: 'custom',
+      path: ['ssl'],
+      message: 'must not be combined with tls: use the latter',
+    });
   }
 });
 
 /** `storage` */
 export const storageSchema = section({
-  encryption_key: secret({ minimum: 20 }).describe('Encrypts what is kept in the database; at least 20 characters. Losing it loses every second factor.'),
-  local: section({ path: path().describe('File of the database.') }).optional().describe('SQLite.'),
+  encryption_key: secret({ minimum: 20 }).describe(
+    'Encrypts what is kept in the database; at least 20 characters. Losing it loses every second factor.',
+  ),
+  local: section({ path: path().describe('File of the database.') })
+    .optional()
+    .describe('SQLite.'),
   mysql: section(serverShape(3306)).optional().describe('MySQL or MariaDB.'),
   postgres: postgresSchema.optional().describe('PostgreSQL.'),
 }).superRefine((storage, context) => {
   const used = (['local', 'mysql', 'postgres'] as const).filter((name) => storage[name] !== undefined);
   if (used.length !== 1) {
-    const message = used.length === 0 ? 'needs one of local, mysql and postgres' : `must have only one of ${used.join(' and ')}`;
+    const message =
+      used.length === 0
+        ? 'needs one of local, mysql and postgres'
+        : `must have only one of ${used.join(' and ')}`;
     context.addIssue({ code: 'custom', path: [], message });
   }
 });

@@ -19,7 +19,8 @@ import { createTestCertificate } from '../support/test-authority.ts';
 const nginx = shipped.find(({ name }) => name === 'nginx');
 const program = findProgram('chromium');
 const missing = [...(program ? [] : ['chromium']), ...(nginx?.find() ? [] : ['nginx'])];
-if (missing.length > 0) announce(`browser tests need ${missing.join(' and ')}: run scripts/install-test-servers`);
+if (missing.length > 0)
+  announce(`browser tests need ${missing.join(' and ')}: run scripts/install-test-servers`);
 
 const FLAGS =
   '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
@@ -27,6 +28,12 @@ const APP1 = 'https://app1.example.com';
 const APP2 = 'https://app2.example.com';
 const AUTH = 'https://auth.example.com';
 const PASSWORD = 'pw-john-Correct1';
+
+async function signIn(page: Page, password = PASSWORD): Promise<void> {
+  await page.getByLabel('Username').fill('john');
+  await page.getByLabel('Password', { exact: true }).fill(password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+}
 
 describe.skipIf(missing.length > 0 && !mustBeComplete)('in Chromium', () => {
   let folder: TemporaryFolder;
@@ -45,7 +52,9 @@ describe.skipIf(missing.length > 0 && !mustBeComplete)('in Chromium', () => {
     // Trusted by its key: with plain "ignore certificate errors" Chromium keeps no cache.
     const { publicKey } = new X509Certificate(await readFile(certificate.certificateFile));
     const key = hash('sha256', publicKey.export({ type: 'spki', format: 'der' }), 'base64');
-    const resolve = ['app1', 'app2', 'auth'].map((name) => `MAP ${name}.example.com:443 127.0.0.1:${httpsPort}`);
+    const resolve = ['app1', 'app2', 'auth'].map(
+      (name) => `MAP ${name}.example.com:443 127.0.0.1:${httpsPort}`,
+    );
     browser = await chromium.launch({
       executablePath: program,
       args: [
@@ -65,7 +74,9 @@ describe.skipIf(missing.length > 0 && !mustBeComplete)('in Chromium', () => {
     for (const context of contexts.splice(0)) await context.close();
   });
 
-  async function open(options: Parameters<Browser['newContext']>[0] = {}): Promise<{ page: Page; complaints: string[] }> {
+  async function open(
+    options: Parameters<Browser['newContext']>[0] = {},
+  ): Promise<{ page: Page; complaints: string[] }> {
     const context = await browser.newContext(options);
     contexts.push(context);
     const page = await context.newPage();
@@ -78,43 +89,40 @@ describe.skipIf(missing.length > 0 && !mustBeComplete)('in Chromium', () => {
     return { page, complaints };
   }
 
-  async function signIn(page: Page, password = PASSWORD): Promise<void> {
-    await page.getByLabel('Username').fill('john');
-    await page.getByLabel('Password', { exact: true }).fill(password);
-    await page.getByRole('button', { name: 'Sign in' }).click();
-  }
-
   const arrivedAs = async (page: Page): Promise<string> => await page.locator('body').innerText();
 
   test.each([
     ['with script', true],
     ['without script', false],
-  ])('from the page to the portal and back, to a second site, and out again: %s', async (_name, javaScriptEnabled) => {
-    const { page, complaints } = await open({ javaScriptEnabled });
-    const wanted = `${APP1}/private/report?year=2026&text=a%26b+c%2Bd`;
+  ])(
+    'from the page to the portal and back, to a second site, and out again: %s',
+    async (_name, javaScriptEnabled) => {
+      const { page, complaints } = await open({ javaScriptEnabled });
+      const wanted = `${APP1}/private/report?year=2026&text=a%26b+c%2Bd`;
 
-    await page.goto(wanted);
-    expect(new URL(page.url()).origin).toBe(AUTH);
-    expect(await page.getByRole('heading', { level: 1 }).innerText()).toContain('app1.example.com');
+      await page.goto(wanted);
+      expect(new URL(page.url()).origin).toBe(AUTH);
+      expect(await page.getByRole('heading', { level: 1 }).innerText()).toContain('app1.example.com');
 
-    await signIn(page, 'not the password');
-    await page.getByText('is not right').first().waitFor();
-    await signIn(page);
-    await page.waitForURL(wanted);
-    expect(await arrivedAs(page)).toContain('"john"');
+      await signIn(page, 'not the password');
+      await page.getByText('is not right').first().waitFor();
+      await signIn(page);
+      await page.waitForURL(wanted);
+      expect(await arrivedAs(page)).toContain('"john"');
 
-    await page.goto(`${APP2}/private/`);
-    expect(page.url(), 'no second sign-in').toBe(`${APP2}/private/`);
+      await page.goto(`${APP2}/private/`);
+      expect(page.url(), 'no second sign-in').toBe(`${APP2}/private/`);
 
-    await page.goto(`${AUTH}/logout`);
-    await page.getByRole('button', { name: 'Sign out' }).click();
-    await page.getByLabel('Username').waitFor();
-    for (const closed of [`${APP1}/`, `${APP2}/private/`]) {
-      await page.goto(closed);
-      expect(new URL(page.url()).origin, closed).toBe(AUTH);
-    }
-    expect(complaints, 'nothing is refused by the policy, nothing fails').toEqual([]);
-  });
+      await page.goto(`${AUTH}/logout`);
+      await page.getByRole('button', { name: 'Sign out' }).click();
+      await page.getByLabel('Username').waitFor();
+      for (const closed of [`${APP1}/`, `${APP2}/private/`]) {
+        await page.goto(closed);
+        expect(new URL(page.url()).origin, closed).toBe(AUTH);
+      }
+      expect(complaints, 'nothing is refused by the policy, nothing fails').toEqual([]);
+    },
+  );
 
   test('by keyboard alone', async () => {
     const { page } = await open();
@@ -124,6 +132,7 @@ describe.skipIf(missing.length > 0 && !mustBeComplete)('in Chromium', () => {
     await page.keyboard.type(PASSWORD);
     await page.keyboard.press('Enter');
     await page.waitForURL(`${APP1}/keys`);
+    expect(await arrivedAs(page)).toContain('"john"');
   });
 
   test('a link to a foreign site leads nowhere, and the page says so', async () => {
@@ -141,6 +150,7 @@ describe.skipIf(missing.length > 0 && !mustBeComplete)('in Chromium', () => {
     await page.goto(`${AUTH}/?rd=${rd}&rd=${encodeURIComponent('https://evil.example.net/')}`);
     await signIn(page);
     await page.getByRole('heading', { name: 'You are signed in' }).waitFor();
+    expect(new URL(page.url()).origin).toBe(AUTH);
   });
 
   test('the first visit takes at most 5 requests and 35 KB, the second one request', async () => {

@@ -21,7 +21,9 @@ describe('sallyport demo', () => {
   beforeAll(async () => {
     folder = await temporaryFolder('demo');
     port = await freePort();
-    child = startChild(gatewayCommand, ['demo', '--dir', 'kept', '--port', String(port)], { cwd: folder.path });
+    child = startChild(gatewayCommand, ['demo', '--dir', 'kept', '--port', String(port)], {
+      cwd: folder.path,
+    });
     await eventually('the demo says where it is', 30_000, () => {
       if (child.hasExited) throw new Error(child.output());
       return child.output().includes('Ctrl-C') || undefined;
@@ -36,7 +38,12 @@ describe('sallyport demo', () => {
     await folder?.remove();
   });
 
-  function ask(name: string, target: string, headers: readonly HeaderLine[] = [], body = ''): Promise<RawAnswer> {
+  function ask(
+    name: string,
+    target: string,
+    headers: readonly HeaderLine[] = [],
+    body = '',
+  ): Promise<RawAnswer> {
     const host = `${name}.demo.localhost`;
     const accept: HeaderLine[] = headers.some(([name]) => name === 'Accept') ? [] : [['Accept', 'text/html']];
     const lines: HeaderLine[] = [['Host', `${host}:${port}`], ...accept, ...headers];
@@ -79,7 +86,12 @@ describe('sallyport demo', () => {
 
   test('after signing in the application sees who it is, and neither the cookie nor a forged name', async () => {
     const cookie = await signIn('alice');
-    const answer = await ask('whoami', '/', [cookie, ['Remote-User', 'root'], ['Remote_User', 'root'], ['Accept', 'text/plain']]);
+    const answer = await ask('whoami', '/', [
+      cookie,
+      ['Remote-User', 'root'],
+      ['Remote_User', 'root'],
+      ['Accept', 'text/plain'],
+    ]);
     const seen = answer.body.toString();
     expect(seen).toContain('Remote-User: alice\n');
     expect(seen).toContain('Remote-Name: Alice Ångström\n');
@@ -93,7 +105,10 @@ describe('sallyport demo', () => {
     expect((await ask('admin', '/', [alice])).status).toBe(200);
     expect((await ask('admin', '/', [bob])).status).toBe(403);
     expect((await ask('bank', '/', [alice])).status).toBe(302);
-    const stranger = await ask('public', '/', [['Remote-User', 'root'], ['Accept', 'text/plain']]);
+    const stranger = await ask('public', '/', [
+      ['Remote-User', 'root'],
+      ['Accept', 'text/plain'],
+    ]);
     expect(stranger.status).toBe(200);
     expect(stranger.body.toString()).toContain('Remote-User: \n');
   });
@@ -104,7 +119,9 @@ describe('sallyport demo', () => {
     child.signal('SIGINT');
     await eventually('it ends', 10_000, () => child.hasExited || undefined);
     expect(child.exitCode).toBe(0);
-    const again = startChild(gatewayCommand, ['demo', '--dir', 'kept', '--port', String(port)], { cwd: folder.path });
+    const again = startChild(gatewayCommand, ['demo', '--dir', 'kept', '--port', String(port)], {
+      cwd: folder.path,
+    });
     try {
       await eventually('it starts again', 30_000, () => again.output().includes('Ctrl-C') || undefined);
       expect(again.output(), 'the same people').toContain(passwords.get('alice') ?? 'nobody');

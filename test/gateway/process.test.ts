@@ -36,7 +36,8 @@ async function prepare(change: (text: string) => string = (text) => text): Promi
     .replaceAll('/folder/', `${folder.path}/`);
   await copyFile(join(fixtures, 'users.yml'), join(folder.path, 'users.yml'));
   await writeFile(configuration, change(text));
-  const edit: Place['edit'] = async (next) => writeFile(configuration, next(await readFile(configuration, 'utf8')));
+  const edit: Place['edit'] = async (next) =>
+    writeFile(configuration, next(await readFile(configuration, 'utf8')));
   return { folder, port, configuration, edit };
 }
 
@@ -50,7 +51,10 @@ async function start(place: Place): Promise<Child> {
   const child = run(place);
   await eventually('the gateway answers', 30_000, async () => {
     if (child.hasExited) throw new Error(child.output());
-    return (await exchange({ port: place.port }, requestBytes('GET', '/api/health', [['Host', 'x']]))).status === 200 || undefined;
+    return (
+      (await exchange({ port: place.port }, requestBytes('GET', '/api/health', [['Host', 'x']]))).status ===
+        200 || undefined
+    );
   });
   return child;
 }
@@ -110,14 +114,25 @@ describe('a life', () => {
     const cookie = await signIn(place);
     expect((await ask(place, APP, cookie)).header('remote-user')).toBe('john');
 
-    await place.edit((text) => text.replace('domain: app2.example.com\n      policy: bypass', 'domain: app2.example.com\n      policy: deny'));
+    await place.edit((text) =>
+      text.replace(
+        'domain: app2.example.com\n      policy: bypass',
+        'domain: app2.example.com\n      policy: deny',
+      ),
+    );
     child.signal('SIGHUP');
-    await eventually('the new rules hold', 10_000, async () => (await ask(place, 'https://app2.example.com/')).status === 403 || undefined);
+    await eventually(
+      'the new rules hold',
+      10_000,
+      async () => (await ask(place, 'https://app2.example.com/')).status === 403 || undefined,
+    );
     expect((await ask(place, APP, cookie)).status, 'sessions outlive a reload').toBe(200);
 
     await place.edit((text) => text.replace('default_policy: deny', 'default_policy: perhaps'));
     child.signal('SIGHUP');
-    await eventually('the bad file is told', 10_000, () => Promise.resolve(child.output().includes('last good') || undefined));
+    await eventually('the bad file is told', 10_000, () =>
+      Promise.resolve(child.output().includes('last good') || undefined),
+    );
     expect(child.output()).toContain('access_control.default_policy');
     expect((await ask(place, APP, cookie)).status).toBe(200);
 
@@ -140,16 +155,25 @@ describe('a life', () => {
 
 describe('a start that cannot be', () => {
   test.each([
-    ['a typo in a key', (text: string) => text.replace('default_policy:', 'default_polcy:'), /access_control.*default_polcy.*default_policy/s],
+    [
+      'a typo in a key',
+      (text: string) => text.replace('default_policy:', 'default_polcy:'),
+      /access_control.*default_polcy.*default_policy/s,
+    ],
     ['a wrong type', (text: string) => text.replace('tcp://127', 'http://127'), /server\.address/],
     ['a missing users file', (text: string) => text.replace('users.yml', 'people.yml'), /people\.yml/],
     [
       'a missing certificate',
-      (text: string) => text.replace('log:', '  tls:\n    certificate: /nowhere/cert.pem\n    key: /nowhere/key.pem\nlog:'),
+      (text: string) =>
+        text.replace('log:', '  tls:\n    certificate: /nowhere/cert.pem\n    key: /nowhere/key.pem\nlog:'),
       /server\.tls\.certificate.*\/nowhere\/cert\.pem/,
     ],
     ['an address that is not ours', (text: string) => text.replace('127.0.0.1', '192.0.2.1'), /192\.0\.2\.1/],
-    ['what this release cannot do', (text: string) => text.replace('session:', 'session:\n  redis:\n    host: localhost'), /session\.redis/],
+    [
+      'what this release cannot do',
+      (text: string) => text.replace('session:', 'session:\n  redis:\n    host: localhost'),
+      /session\.redis/,
+    ],
   ])('%s', async (_name, change, message) => {
     const text = await refusal(await prepare(change));
     expect(text).toMatch(message);
@@ -166,7 +190,9 @@ describe('a start that cannot be', () => {
 
   test('no configuration at all, and a folder without one', async () => {
     const place = await prepare();
-    expect(await refusal(place, ['--config', join(place.folder.path, 'nothing.yml')])).toMatch(/nothing\.yml/);
+    expect(await refusal(place, ['--config', join(place.folder.path, 'nothing.yml')])).toMatch(
+      /nothing\.yml/,
+    );
     const empty = join(place.folder.path, 'empty');
     await mkdir(empty);
     expect(await refusal(place, ['--config', empty])).toMatch(/empty/);

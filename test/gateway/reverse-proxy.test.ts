@@ -29,7 +29,11 @@ describe('the reverse proxy', () => {
       authorize(head) {
         asked.push(head);
         return head.header('x-forwarded-uri')?.startsWith('/denied')
-          ? { status: 403, headers: ['Content-Type', 'text/plain', 'Cache-Control', 'no-store'], body: '403 Forbidden\n' }
+          ? {
+              status: 403,
+              headers: ['Content-Type', 'text/plain', 'Cache-Control', 'no-store'],
+              body: '403 Forbidden\n',
+            }
           : { status: 200, headers: [...john, 'Content-Length', '0'], body: '' };
       },
     });
@@ -46,11 +50,18 @@ describe('the reverse proxy', () => {
     await application.close();
   });
 
-  const ask = (method: string, target: string, headers: readonly HeaderLine[] = [], body = ''): Promise<RawAnswer> =>
+  const ask = (
+    method: string,
+    target: string,
+    headers: readonly HeaderLine[] = [],
+    body = '',
+  ): Promise<RawAnswer> =>
     exchange({ port }, requestBytes(method, target, [['Host', 'app.example.com'], ...headers], body));
   const seenBy = (answer: RawAnswer): Seen => JSON.parse(answer.body.toString()) as Seen;
   const valuesOf = (seen: Seen, name: string): string[] =>
-    seen.headers.filter(([other]) => other.toLowerCase().replaceAll('_', '-') === name).map(([, value]) => value);
+    seen.headers
+      .filter(([other]) => other.toLowerCase().replaceAll('_', '-') === name)
+      .map(([, value]) => value);
 
   test('decides first: what is denied never reaches the application', async () => {
     const before = application.arrivals;
@@ -105,7 +116,9 @@ describe('the reverse proxy', () => {
   });
 
   test('WebSockets are decided and carried', async () => {
-    const socket = new WebSocket(`ws://127.0.0.1:${port}/socket`, { headers: { Host: 'app.example.com', Remote_User: 'root' } });
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/socket`, {
+      headers: { Host: 'app.example.com', Remote_User: 'root' },
+    });
     const [first] = (await once(socket, 'message')) as [Buffer];
     const seen = JSON.parse(first.toString()) as Seen;
     expect(valuesOf(seen, 'remote-user')).toEqual(['john']);
@@ -132,7 +145,10 @@ describe('the reverse proxy', () => {
     front.listen(0, '127.0.0.1');
     await once(front, 'listening');
     const { port: frontPort } = front.address() as AddressInfo;
-    const answer = await exchange({ port: frontPort }, requestBytes('GET', '/', [['Host', 'gone.example.com']]));
+    const answer = await exchange(
+      { port: frontPort },
+      requestBytes('GET', '/', [['Host', 'gone.example.com']]),
+    );
     expect(answer.status).toBe(502);
     front.close();
     await gone.close();

@@ -8,15 +8,19 @@ import { splitUrl } from '../split-url.ts';
  */
 export const readLegacy: Reader = (request) => {
   const { head, query } = request;
-  const headers = readHeaders(head, [], [
-    'host',
-    'x-original-url',
-    'x-forwarded-proto',
-    'x-forwarded-host',
-    'x-forwarded-uri',
-    'x-forwarded-method',
-    'x-authelia-url',
-  ]);
+  const headers = readHeaders(
+    head,
+    [],
+    [
+      'host',
+      'x-original-url',
+      'x-forwarded-proto',
+      'x-forwarded-host',
+      'x-forwarded-uri',
+      'x-forwarded-method',
+      'x-authelia-url',
+    ],
+  );
   if ('invalid' in headers) return headers;
   const url = originalUrl(headers) ?? forwardedUrl(request, headers);
   if ('invalid' in url) return url;

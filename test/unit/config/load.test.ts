@@ -1,4 +1,13 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,7 +52,11 @@ describe('configurations that load', () => {
     });
     const text = readFileSync(file, 'utf8');
     const expected = [...text.matchAll(/^#! (.*)$/gm)].map(([, line = '']) => line);
-    for (const line of expected) expect(warnings.filter((warning) => warning.startsWith(line)), line).toHaveLength(1);
+    for (const line of expected)
+      expect(
+        warnings.filter((warning) => warning.startsWith(line)),
+        line,
+      ).toHaveLength(1);
     expect(warnings).toHaveLength(expected.length);
     for (const [, path = '', value = ''] of text.matchAll(/^#= (.*?) = (.*)$/gm)) {
       expect(at(config, path), path).toEqual(value === 'undefined' ? undefined : JSON.parse(value));
@@ -59,11 +72,16 @@ describe('configurations that load', () => {
 });
 
 describe('configurations that are refused', () => {
-  const expectations = JSON.parse(readFileSync(join(fixtures, 'bad/expectations.json'), 'utf8')) as Record<string, string[]>;
+  const expectations = JSON.parse(readFileSync(join(fixtures, 'bad/expectations.json'), 'utf8')) as Record<
+    string,
+    string[]
+  >;
   const names = readdirSync(join(fixtures, 'bad')).filter((name) => name.endsWith('.yml'));
 
   test('all have expectations', () => {
-    expect(names.map((name) => basename(name, '.yml')).toSorted()).toEqual(Object.keys(expectations).toSorted());
+    expect(names.map((name) => basename(name, '.yml')).toSorted()).toEqual(
+      Object.keys(expectations).toSorted(),
+    );
   });
 
   test.each(Object.entries(expectations))('%s', (name, lines) => {
@@ -71,7 +89,8 @@ describe('configurations that are refused', () => {
     const { config, problems } = load(file);
     expect(config).toBeNull();
     const found = problems.map(
-      (problem) => `${problem.severity} ${problem.line ?? '-'}:${problem.column ?? '-'} ${problem.key || '-'} ${problem.message}`,
+      (problem) =>
+        `${problem.severity} ${problem.line ?? '-'}:${problem.column ?? '-'} ${problem.key || '-'} ${problem.message}`,
     );
     lines.forEach((line, index) => expect(found[index]?.slice(0, line.length)).toBe(line));
     expect(found).toHaveLength(lines.length);
@@ -100,7 +119,10 @@ describe('the value', () => {
 
 describe('files', () => {
   test('several: maps merge deeply, lists replace, later wins', () => {
-    const more = write('more.yml', 'session: {name: second, cookies: [{domain: example.org, authelia_url: https://sso.example.org}]}\nlog: {level: debug}\n');
+    const more = write(
+      'more.yml',
+      'session: {name: second, cookies: [{domain: example.org, authelia_url: https://sso.example.org}]}\nlog: {level: debug}\n',
+    );
     const third = write('third.yml', 'log: {format: json}\n');
     const { config, origins } = load(minimal, more, third);
     expect(config?.session.name).toBe('second');
@@ -126,16 +148,26 @@ describe('files', () => {
 
   test.each([
     ['missing', () => join(folder, 'nowhere.yml'), 'cannot be read: there is no such file'],
-    ['empty folder', () => (mkdirSync(join(folder, 'none')), join(folder, 'none')), 'is a folder without a .yml or .yaml file'],
+    [
+      'empty folder',
+      () => (mkdirSync(join(folder, 'none')), join(folder, 'none')),
+      'is a folder without a .yml or .yaml file',
+    ],
     ['not UTF-8', () => write('latin.yml', Buffer.from([0x61, 0x3a, 0x20, 0xe9])), 'is not UTF-8 text'],
-    ['a link to itself', () => (symlinkSync('loop.yml', join(folder, 'loop.yml')), join(folder, 'loop.yml')), 'cannot be read: symbolic links'],
+    [
+      'a link to itself',
+      () => (symlinkSync('loop.yml', join(folder, 'loop.yml')), join(folder, 'loop.yml')),
+      'cannot be read: symbolic links',
+    ],
     ['a file below a file', () => join(minimal, 'x.yml'), 'cannot be read: a part of the path is no folder'],
   ])('%s: one clear message and nothing else', (_, make, words) => {
     const file = make();
     const { config, problems } = load(minimal, file);
     expect(config).toBeNull();
     expect(problems).toHaveLength(1);
-    expect(formatProblem(problems[0] ?? { severity: 'error', key: '', message: '' })).toContain(`error: ${file}: ${words}`);
+    expect(formatProblem(problems[0] ?? { severity: 'error', key: '', message: '' })).toContain(
+      `error: ${file}: ${words}`,
+    );
   });
 
   test.skipIf(process.getuid?.() === 0)('no permission', () => {
@@ -146,7 +178,9 @@ describe('files', () => {
 
   test('a byte order mark and Windows line ends do no harm', () => {
     const text = `\uFEFF${readFileSync(minimal, 'utf8').replaceAll('\n', '\r\n')}`;
-    expect(load(write('windows.yml', text)).config?.authentication_backend.file?.path).toBe('/config/users.yml');
+    expect(load(write('windows.yml', text)).config?.authentication_backend.file?.path).toBe(
+      '/config/users.yml',
+    );
   });
 });
 
@@ -154,11 +188,36 @@ describe('resolveSource', () => {
   const none = { files: ['configuration.yml'], filters: [] };
   test.each([
     ['nothing', {}, {}, none],
-    ['flags, with commas and repeated', { config: ['a.yml,b.yml', ' c '] }, { SALLYPORT_CONFIG: 'd' }, { ...none, files: ['a.yml', 'b.yml', 'c'] }],
-    ['our variable first', {}, { SALLYPORT_CONFIG: 'a,b', X_AUTHELIA_CONFIG: 'c' }, { ...none, files: ['a', 'b'] }],
-    ["Authelia's variables", {}, { X_AUTHELIA_CONFIG: 'c', X_AUTHELIA_CONFIG_FILTERS: 'template' }, { files: ['c'], filters: ['template'] }],
-    ['filters by flag', { filters: ['expand-env,template'] }, { SALLYPORT_CONFIG_FILTERS: 'x' }, { ...none, filters: ['expand-env', 'template'] }],
-    ['empty ones', { config: [] }, { SALLYPORT_CONFIG: '', X_AUTHELIA_CONFIG: 'c' }, { ...none, files: ['c'] }],
+    [
+      'flags, with commas and repeated',
+      { config: ['a.yml,b.yml', ' c '] },
+      { SALLYPORT_CONFIG: 'd' },
+      { ...none, files: ['a.yml', 'b.yml', 'c'] },
+    ],
+    [
+      'our variable first',
+      {},
+      { SALLYPORT_CONFIG: 'a,b', X_AUTHELIA_CONFIG: 'c' },
+      { ...none, files: ['a', 'b'] },
+    ],
+    [
+      "Authelia's variables",
+      {},
+      { X_AUTHELIA_CONFIG: 'c', X_AUTHELIA_CONFIG_FILTERS: 'template' },
+      { files: ['c'], filters: ['template'] },
+    ],
+    [
+      'filters by flag',
+      { filters: ['expand-env,template'] },
+      { SALLYPORT_CONFIG_FILTERS: 'x' },
+      { ...none, filters: ['expand-env', 'template'] },
+    ],
+    [
+      'empty ones',
+      { config: [] },
+      { SALLYPORT_CONFIG: '', X_AUTHELIA_CONFIG: 'c' },
+      { ...none, files: ['c'] },
+    ],
   ])('%s', (_, options, environment, expected) => {
     expect(resolveSource(options, environment)).toMatchObject(expected);
   });

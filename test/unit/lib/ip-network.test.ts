@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { BlockList } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { canonicalAddress, compileNetworks, parseNetwork } from '../../../src/lib/ip-network.ts';
 
@@ -56,6 +56,46 @@ describe('canonicalAddress', () => {
         expect(canonicalAddress(canonical ?? '')).toBe(canonical);
         expect(canonicalAddress(text.toUpperCase())).toBe(canonical);
       }),
+    );
+  });
+
+  it('takes what Node.js takes, except for zones', () => {
+    const part = fc.constantFrom(
+      ':',
+      '::',
+      '0',
+      '1',
+      'ffff',
+      'Ab',
+      '12345',
+      '.',
+      '192.0.2.1',
+      '1.2',
+      '256',
+      'g',
+      '/',
+      ' ',
+    );
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 17 }), (parts) => {
+        const text = parts.join('');
+        expect([text, canonicalAddress(text) !== null]).toEqual([text, isIP(text) !== 0]);
+      }),
+      { numRuns: 20_000 },
+    );
+    const digits = fc.array(
+      fc.tuple(fc.constantFrom(':', ':', ':', ':', '::', '.'), fc.constantFrom('0', '1', 'ff', '9')),
+      { maxLength: 9 },
+    );
+    fc.assert(
+      fc.property(digits, (pairs) => {
+        const text = pairs
+          .flat()
+          .join('')
+          .replace(/^:(?!:)/, '');
+        expect([text, canonicalAddress(text) !== null]).toEqual([text, isIP(text) !== 0]);
+      }),
+      { numRuns: 20_000 },
     );
   });
 });
