@@ -88,6 +88,7 @@ export function createSessionScheme(deps: {
   return {
     challenge: null,
     authenticate({ head, cookieDomain }) {
+      if (head.flaw('session-username')) return 'failure';
       const session = finder.find(head.header('cookie'), cookieDomain);
       // A proxy that knows whom it has in front of it says so; another person's cookie is then a stolen one.
       const claimed = head.header('session-username') || undefined;

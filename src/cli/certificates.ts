@@ -30,7 +30,7 @@ const deps = { clock: systemClock, random: systemRandom };
 
 export function certificatesCommand(io: CliIo): Command {
   const command = new Command('certificates').description(
-    'Make certificates for TLS, and an authority of your own',
+    'make certificates for TLS, and an authority of your own',
   );
   attachHostCertificate(command, io);
   attachAuthority(command, io);
@@ -39,9 +39,9 @@ export function certificatesCommand(io: CliIo): Command {
 }
 
 export function attachCryptoCertificates(crypto: Command, io: CliIo): void {
-  const certificate = crypto.command('certificate').description('Make certificates and certificate requests');
+  const certificate = crypto.command('certificate').description('make certificates and certificate requests');
   attachKinds(certificate, io, [attachGenerate, attachRequest]);
-  const pair = crypto.command('pair').description('Make key pairs');
+  const pair = crypto.command('pair').description('make key pairs');
   attachKinds(pair, io, [attachPair]);
 }
 
@@ -108,7 +108,7 @@ interface HostOptions {
 function attachHostCertificate(parent: Command, io: CliIo): void {
   parent
     .command('generate')
-    .description('Make a certificate for some hosts: key.pem and cert.pem, RSA, signed by itself, for a year')
+    .description('make a certificate for some hosts: key.pem and cert.pem, RSA, signed by itself, for a year')
     .requiredOption('--host <hosts>', 'names, wildcards and IP addresses, separated by commas', collect)
     .option('--dir <folder>', 'where the files go', '.')
     .option('--ca', 'make a certificate that may sign others')
@@ -167,7 +167,7 @@ function attachAuthority(parent: Command, io: CliIo): void {
   parent
     .command('ca')
     .description(
-      'Make a local certificate authority: ca.public.crt to be trusted, ca.private.pem to sign with --path.ca',
+      'make a local certificate authority: ca.public.crt to be trusted, ca.private.pem to sign with --path.ca',
     )
     .option('--dir <folder>', 'where the files go', '.')
     .option(

@@ -14,6 +14,7 @@ import {
   type PasswordOptions,
 } from '../users/password-options.ts';
 import { CHARSETS, randomText } from '../users/random-text.ts';
+import { attachCryptoCertificates } from './certificates.ts';
 import type { CliIo } from './io.ts';
 import { readSecret as readSecretFromInput, type ReadSecret } from './read-secret.ts';
 
@@ -25,12 +26,13 @@ export interface CryptoDeps {
 export function cryptoCommand(io: CliIo, deps: CryptoDeps = {}): Command {
   const { random = systemRandom, readSecret = readSecretFromInput } = deps;
   const command = new Command('crypto').description(
-    'Make random values, password digests, keys and certificates',
+    'make random values, password digests, keys and certificates',
   );
   attachRand(command, io, random);
-  const hash = command.command('hash').description('Make and check password digests');
+  const hash = command.command('hash').description('make and check password digests');
   attachGenerate(hash, { io, random, readSecret });
   attachValidate(hash, { io, random, readSecret });
+  attachCryptoCertificates(command, io);
   return command;
 }
 
@@ -106,7 +108,7 @@ const ARGON2_PROFILES = {
 function attachGenerate(hash: Command, context: Context): void {
   const generate = hash
     .command('generate')
-    .description('Make the digest of a password (argon2 unless configured)');
+    .description('make the digest of a password (argon2 unless configured)');
   // On the parent command these are understood before and behind the name of the algorithm.
   addPasswordOptions(generate)
     .option('--no-confirm', 'do not ask for the password a second time')
@@ -205,7 +207,7 @@ async function askNewPassword(confirm: boolean, { io, readSecret }: Context): Pr
 function attachValidate(hash: Command, { io, readSecret }: Context): void {
   const validate = hash
     .command('validate')
-    .description('Say whether a password is that of a digest; exit code 1 if it is not')
+    .description('say whether a password is that of a digest; exit code 1 if it is not')
     .argument('<digest>', 'the digest, in single quotes');
   addPasswordOptions(validate).action(
     reporting(io, async (text: string, flags: { readonly password?: string }) => {
@@ -249,7 +251,7 @@ interface RandFlags {
 function attachRand(command: Command, io: CliIo, random: Random): void {
   command
     .command('rand')
-    .description('Make a random value, such as a secret for the configuration')
+    .description('make a random value, such as a secret for the configuration')
     .argument('[files...]', 'files to write values to, as with --file')
     .option('-n, --length <number>', 'number of characters', toCount, 72)
     .option('-x, --charset <name>', `characters to choose from: ${charsetNames}`, toCharset, 'alphanumeric')

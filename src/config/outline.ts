@@ -125,11 +125,7 @@ export function jsonSchemaOf(outline: Outline): JsonSchema {
 function shapeOf(outline: Outline): JsonSchema {
   if (outline.kind === 'value') return outline.value?.json ?? {};
   const item = outline.item === undefined ? {} : jsonSchemaOf(outline.item);
-  // One map without its list is read too, but saying so would double the schema at every level.
-  if (outline.kind === 'list')
-    return outline.item?.kind === 'section'
-      ? { type: 'array', items: item }
-      : { anyOf: [item, { type: 'array', items: item }] };
+  if (outline.kind === 'list') return listShapeOf(outline.item, item);
   if (outline.kind === 'names') return { type: 'object', additionalProperties: item };
   const required = [...outline.keys].filter(([, inner]) => inner.required).map(([name]) => name);
   return {
@@ -138,4 +134,13 @@ function shapeOf(outline: Outline): JsonSchema {
     properties: Object.fromEntries([...outline.keys].map(([name, inner]) => [name, jsonSchemaOf(inner)])),
     ...(required.length === 0 ? {} : { required }),
   };
+}
+
+/** A list. One item without its list is offered for plain values only; saying it for maps would double the schema. */
+function listShapeOf(outline: Outline | undefined, item: JsonSchema): JsonSchema {
+  if (outline?.kind === 'section') return { type: 'array', items: item };
+  if (outline?.kind === 'list' && outline.item !== undefined) {
+    return { type: 'array', items: { anyOf: [jsonSchemaOf(outline.item), item] } };
+  }
+  return { anyOf: [item, { type: 'array', items: item }] };
 }

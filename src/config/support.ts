@@ -9,17 +9,15 @@ interface Gap {
 }
 
 const optionalSections = [
-  ...([
-    'storage',
-    'notifier',
-    'identity_validation',
-    'totp',
-    'webauthn',
-    'regulation',
-    'password_policy',
-    'ntp',
-    'privacy_policy',
-  ] as const),
+  'storage',
+  'notifier',
+  'identity_validation',
+  'totp',
+  'webauthn',
+  'regulation',
+  'password_policy',
+  'ntp',
+  'privacy_policy',
 ] as const;
 
 const gaps: readonly Gap[] = [

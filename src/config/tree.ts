@@ -87,10 +87,9 @@ export function parseTree(
     merge: true,
     version: '1.2',
   });
-  for (const error of [...document.errors, ...document.warnings]) {
-    const message = error.code === 'MULTIPLE_DOCS' ? 'more than one document (---) in a file' : error.message;
-    const hint = error.code === 'TAB_AS_INDENT' ? ' (YAML is indented with spaces)' : '';
-    report(`is not valid YAML: ${message}${hint}`, originAt(error.pos[0]));
+  // After the first fault the parser is lost, and most of what follows is noise.
+  for (const error of [...document.errors, ...document.warnings].slice(0, 3)) {
+    report(`is not valid YAML: ${faultOf(error)}`, originAt(error.pos[0]));
   }
   if (problems.length > 0) return { tree: null, problems };
 
@@ -105,6 +104,14 @@ export function parseTree(
     report(error.message, error.at);
   }
   return { tree: null, problems };
+}
+
+/** What the parser says, without the text that it quotes: that may be a password which should have stood in quotes. */
+function faultOf({ code, message }: { readonly code: string; readonly message: string }): string {
+  if (code === 'MULTIPLE_DOCS') return 'more than one document (---) in a file';
+  if (code === 'TAG_RESOLVE_FAILED') return 'an unknown tag (text that begins with ! needs quotes)';
+  if (code === 'TAB_AS_INDENT') return `${message} (YAML is indented with spaces)`;
+  return message.split(': ')[0] ?? message;
 }
 
 class TreeReader {
@@ -133,7 +140,10 @@ class TreeReader {
     if (isAlias(node)) {
       const target = node.resolve(this.#document);
       if (target === undefined)
-        throw new Unreadable(`has an alias *${node.source} without an anchor &${node.source}`, origin);
+        throw new Unreadable(
+          'has an alias to an anchor that does not exist (text that begins with * needs quotes)',
+          origin,
+        );
       return this.read(target as ParsedNode, depth + 1);
     }
     if (isMap(node)) return this.#readMap(node.items, origin, depth);

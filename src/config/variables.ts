@@ -12,6 +12,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const prefixes = ['SALLYPORT_', 'AUTHELIA_'];
 /** Variables with the prefix that are no keys. */
 const others = /^SALLYPORT_(?:NODE|CONFIG)(?:_|$)/;
+/** What Kubernetes sets for a Service named like us: `SALLYPORT_SERVICE_HOST`, `SALLYPORT_PORT=tcp://10.0.0.1:9091`. */
+const serviceLink = /^(?:SERVICE_(?:HOST|PORT)(?:_|=)|PORT_\d+_(?:TCP|UDP)(?:_|=)|PORT=(?:tcp|udp):\/\/)/;
 const secretEnding = /(?:^|_)(?:key|secret|password|token|certificate_chain)$/;
 const noSecrets =
   /^(?:server\.tls\.key|tls_key|authentication_backend\.disable_reset_password|identity_providers\.oidc\.lifespans\..*)$/;
@@ -52,6 +54,7 @@ export function applyVariables(tree: MapTree, environment: Environment, outline:
     const prefix = prefixes.find((one) => variable.startsWith(one));
     if (prefix === undefined || text === undefined || text === '' || others.test(variable)) continue;
     const name = variable.slice(prefix.length);
+    if (serviceLink.test(`${name}=${text}`)) continue;
     const direct = known.get(name);
     const fromFile = name.endsWith('_FILE') ? known.get(name.slice(0, -'_FILE'.length)) : undefined;
     const target = direct ?? fromFile;

@@ -16,8 +16,22 @@ import {
 
 const policies = ['bypass', 'one_factor', 'two_factor', 'deny'] as const;
 const methods = [
-  ...['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'CONNECT', 'OPTIONS'],
-  ...['COPY', 'LOCK', 'MKCOL', 'MOVE', 'PROPFIND', 'PROPPATCH', 'UNLOCK'],
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'TRACE',
+  'CONNECT',
+  'OPTIONS',
+  'COPY',
+  'LOCK',
+  'MKCOL',
+  'MOVE',
+  'PROPFIND',
+  'PROPPATCH',
+  'UNLOCK',
 ] as const;
 const operators = ['equal', 'not equal', 'present', 'absent', 'pattern', 'not pattern'] as const;
 const string = { type: 'string' } as const;

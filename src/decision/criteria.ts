@@ -93,8 +93,10 @@ function testRegex(regex: Regex, hasUser: boolean, hasGroup: boolean, text: stri
   if (facts.isAnonymous) return regex.test(text) ? 'unknown' : 'no';
   const groups = regex.match(text);
   if (groups === null) return 'no';
-  if (hasUser && !sameText(groups['User'] ?? '', facts.subject.username)) return 'no';
-  return hasGroup && !isInGroups(groups['Group'] ?? '', facts.subject.groups) ? 'no' : 'yes';
+  const { username, groups: memberOf } = facts.subject;
+  // An OAuth client has no user name, and a group that took no part captured none: that is no agreement.
+  if (hasUser && (username === '' || !sameText(groups['User'] ?? '', username))) return 'no';
+  return hasGroup && !isInGroups(groups['Group'] ?? '', memberOf) ? 'no' : 'yes';
 }
 
 interface Expression {

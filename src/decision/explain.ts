@@ -5,7 +5,7 @@ import type { Policy, Rule } from './policy.ts';
 import type { Subject, TargetRequest } from './target.ts';
 
 /** What one criterion of a rule says. A criterion that the rule does not have is not in the list. */
-export interface CriterionReport {
+interface CriterionReport {
   readonly name: CriterionName;
   readonly answer: Answer;
   /** What the rule asks for, in the words of the configuration. */

@@ -15,13 +15,13 @@ export interface IndexedRule {
 }
 
 /** A rule that may match a host, with the criteria that the host alone has not answered. */
-export interface Candidate<R> {
+interface Candidate<R> {
   readonly rule: R;
   readonly open: readonly Criterion[];
 }
 
 /** The rules of one host, in the order of the configuration. */
-export interface HostRules<R> {
+interface HostRules<R> {
   /** Candidates for every path. */
   readonly general: readonly Candidate<R>[];
   /** Candidates for some paths only; null when they are too few to sort out. */

@@ -64,22 +64,22 @@ const aaguids = () =>
   );
 
 const statuses = [
-  ...[
-    'NOT_FIDO_CERTIFIED',
-    'FIDO_CERTIFIED',
-    'USER_VERIFICATION_BYPASS',
-    'ATTESTATION_KEY_COMPROMISE',
-    'USER_KEY_REMOTE_COMPROMISE',
-  ],
-  ...[
-    'USER_KEY_PHYSICAL_COMPROMISE',
-    'UPDATE_AVAILABLE',
-    'REVOKED',
-    'SELF_ASSERTION_SUBMITTED',
-    'FIDO_CERTIFIED_L1',
-    'FIDO_CERTIFIED_L1plus',
-  ],
-  ...['FIDO_CERTIFIED_L2', 'FIDO_CERTIFIED_L2plus', 'FIDO_CERTIFIED_L3', 'FIDO_CERTIFIED_L3plus'],
+  'NOT_FIDO_CERTIFIED',
+  'FIDO_CERTIFIED',
+  'USER_VERIFICATION_BYPASS',
+  'ATTESTATION_KEY_COMPROMISE',
+  'USER_KEY_REMOTE_COMPROMISE',
+
+  'USER_KEY_PHYSICAL_COMPROMISE',
+  'UPDATE_AVAILABLE',
+  'REVOKED',
+  'SELF_ASSERTION_SUBMITTED',
+  'FIDO_CERTIFIED_L1',
+  'FIDO_CERTIFIED_L1plus',
+  'FIDO_CERTIFIED_L2',
+  'FIDO_CERTIFIED_L2plus',
+  'FIDO_CERTIFIED_L3',
+  'FIDO_CERTIFIED_L3plus',
 ];
 const compromised = [
   'ATTESTATION_KEY_COMPROMISE',
@@ -240,20 +240,18 @@ export const ntpSchema = section({
 export type NtpConfig = z.output<typeof ntpSchema>;
 
 const limits = [
-  ...[
-    'reset_password_start',
-    'reset_password_finish',
-    'second_factor_totp',
-    'second_factor_duo',
-    'session_elevation_start',
-  ],
-  ...[
-    'session_elevation_finish',
-    'openid_connect_token',
-    'openid_connect_pushed_authorization_request',
-    'openid_connect_userinfo',
-  ],
-  ...['openid_connect_introspection', 'openid_connect_revocation'],
+  'reset_password_start',
+  'reset_password_finish',
+  'second_factor_totp',
+  'second_factor_duo',
+  'session_elevation_start',
+
+  'session_elevation_finish',
+  'openid_connect_token',
+  'openid_connect_pushed_authorization_request',
+  'openid_connect_userinfo',
+  'openid_connect_introspection',
+  'openid_connect_revocation',
 ] as const;
 
 const bucketSchema = section({

@@ -32,28 +32,25 @@ const signing = [
 ] as const;
 const asymmetric = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'] as const;
 const encryption = [
-  ...[
-    'none',
-    'RSA1_5',
-    'RSA-OAEP',
-    'RSA-OAEP-256',
-    'A128KW',
-    'A192KW',
-    'A256KW',
-    'A128GCMKW',
-    'A192GCMKW',
-    'A256GCMKW',
-    'dir',
-  ],
-  ...[
-    'ECDH-ES',
-    'ECDH-ES+A128KW',
-    'ECDH-ES+A192KW',
-    'ECDH-ES+A256KW',
-    'PBES2-HS256+A128KW',
-    'PBES2-HS384+A192KW',
-    'PBES2-HS512+A256KW',
-  ],
+  'none',
+  'RSA1_5',
+  'RSA-OAEP',
+  'RSA-OAEP-256',
+  'A128KW',
+  'A192KW',
+  'A256KW',
+  'A128GCMKW',
+  'A192GCMKW',
+  'A256GCMKW',
+  'dir',
+
+  'ECDH-ES',
+  'ECDH-ES+A128KW',
+  'ECDH-ES+A192KW',
+  'ECDH-ES+A256KW',
+  'PBES2-HS256+A128KW',
+  'PBES2-HS384+A192KW',
+  'PBES2-HS512+A256KW',
 ] as const;
 const contentEncryption = [
   'A128CBC-HS256',
@@ -64,14 +61,12 @@ const contentEncryption = [
   'A256GCM',
 ] as const;
 const grants = [
-  ...[
-    'authorization_code',
-    'implicit',
-    'refresh_token',
-    'client_credentials',
-    'urn:ietf:params:oauth:grant-type:device_code',
-  ],
-  ...['urn:ietf:params:oauth:grant-type:jwt-bearer'],
+  'authorization_code',
+  'implicit',
+  'refresh_token',
+  'client_credentials',
+  'urn:ietf:params:oauth:grant-type:device_code',
+  'urn:ietf:params:oauth:grant-type:jwt-bearer',
 ] as const;
 const responseTypes = [
   'code',

@@ -39,8 +39,11 @@ export function describeProxy(
   surroundings: () => Surroundings,
 ): void {
   const missing = proxy.find() === undefined;
-  const skipped = missing && !mustBeComplete;
-  if (skipped) announce(`SKIPPED: ${proxy.name} is not installed (scripts/install-test-servers installs it)`);
+  const skipped = missing && (proxy.optional || !mustBeComplete);
+  if (skipped)
+    announce(
+      `SKIPPED: ${proxy.name} is not installed${proxy.optional ? '' : ' (scripts/install-test-servers)'}`,
+    );
 
   const unused = new Set(exceptions);
   const exceptionOf = (name: string): Exception | undefined => {

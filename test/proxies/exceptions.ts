@@ -1,6 +1,7 @@
 import type { Exception } from './rows.ts';
 
 const envoyRefuses = 'Envoy refuses such a request itself.';
+const traefikWaits = 'Traefik waits 30 seconds for a decision, and that cannot be set.';
 const redirectsAll = 'These files make every 401 of the gateway a 302.';
 
 /** What does not hold behind a proxy, by its name. */
@@ -18,6 +19,10 @@ export const exceptions: Readonly<Record<string, readonly Exception[]>> = {
       reason: envoyRefuses,
       instead: { status: 400, reaches: false },
     },
+  ],
+  traefik: [
+    { row: 'no answer: nothing gets through', reason: traefikWaits },
+    { row: 'a frozen gateway closes everything within seconds, then it goes on', reason: traefikWaits },
   ],
   'nginx, as documented for Authelia': [
     {

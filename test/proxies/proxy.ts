@@ -24,6 +24,8 @@ export interface Proxy {
   readonly name: string;
   /** Whether the files are ours: more is asked of them. */
   readonly ours: boolean;
+  /** Not in Debian nor PyPI: tested where it is installed, never missed. */
+  readonly optional?: true;
   /** The folder with its files. */
   readonly files: string;
   readonly find: () => string | undefined;
@@ -84,6 +86,8 @@ const haproxy: Proxy = {
     ['/etc/haproxy/sallyport.lua', `${places.folder}/sallyport.lua`],
     ['bind :80', `bind 127.0.0.1:${places.httpPort}`],
     ['bind :443', `bind 127.0.0.1:${places.httpsPort}`],
+    // Only root can become somebody else.
+    ...(process.getuid?.() === 0 ? [] : [['    user haproxy\n    group haproxy\n', ''] as const]),
     // Abstract sockets are one name space for the whole machine.
     ['abns@sallyport-authz', `abns@sallyport-authz-${places.httpsPort}`],
   ],
@@ -130,8 +134,24 @@ const envoy: Proxy = {
   ],
 };
 
+const traefik: Proxy = {
+  name: 'traefik',
+  ours: true,
+  optional: true,
+  files: join(root, 'deploy/traefik'),
+  find: () => findProgram('traefik'),
+  arguments: (folder) => [`--configFile=${join(folder, 'traefik.yml')}`],
+  substitutions: (places) => [
+    ...addresses(places),
+    ...certificateFiles(places),
+    ['/etc/traefik/sallyport.yml', `${places.folder}/sallyport.yml`],
+    ["':80'", `127.0.0.1:${places.httpPort}`],
+    ["':443'", `127.0.0.1:${places.httpsPort}`],
+  ],
+};
+
 /** The files of deploy/. */
-export const shipped: readonly Proxy[] = [nginx, haproxy, caddy, envoy];
+export const shipped: readonly Proxy[] = [nginx, haproxy, caddy, envoy, traefik];
 
 const style = (proxy: Proxy): Proxy => ({
   ...proxy,

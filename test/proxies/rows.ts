@@ -334,7 +334,7 @@ export const deniedSpellings: readonly string[] = [
   '/admin%23',
   '/admin%3fx',
   '/admin#x',
-  '/admin%23/../public/',
+  '/admin%23/public/',
   '/public/#/../../admin',
   'https://app1.example.com/admin',
   'https://app1.example.com//admin',

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { root } from '../support/environment.ts';
 
-/** Traefik does not run in these tests, so its files are only read: every name leads somewhere, and nothing is left open. */
+/** Traefik runs only where somebody installed it, so its files are read too: every name leads somewhere, nothing is left open. */
 interface Router {
   readonly rule: string;
   readonly middlewares: readonly string[];

@@ -32,9 +32,10 @@ export function startChild(
     env: { PATH: searchPath, HOME: options.cwd, LANG: 'C.UTF-8', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  let text = '';
+  child.once('error', (error) => (text += `${error.message}\n`));
   if (child.pid === undefined) throw new Error(`cannot start ${command}`);
   running.add(child);
-  let text = '';
   child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
   let closed = false;

@@ -91,6 +91,19 @@ describe('variables', () => {
     expect(load(environment).lines).toEqual([]);
   });
 
+  test('those that Kubernetes sets for a service of the same name are no keys, a port is one', () => {
+    const links = {
+      SALLYPORT_SERVICE_HOST: '10.0.0.1',
+      SALLYPORT_SERVICE_PORT: '9091',
+      AUTHELIA_SERVICE_PORT_HTTP: '9091',
+      AUTHELIA_PORT: 'tcp://10.0.0.1:9091',
+      AUTHELIA_PORT_9091_TCP: 'tcp://10.0.0.1:9091',
+      AUTHELIA_PORT_9091_TCP_ADDR: '10.0.0.1',
+    };
+    expect(load(links).lines).toEqual([]);
+    expect(load({ AUTHELIA_PORT: '8080' }).config?.server.address.port).toBe(8080);
+  });
+
   test('both prefixes: the same value is fine, another is an error', () => {
     expect(load({ AUTHELIA_THEME: 'dark', SALLYPORT_THEME: 'dark' }).lines).toEqual([]);
     expect(load({ AUTHELIA_THEME: 'dark', SALLYPORT_THEME: 'light' }).lines).toEqual([
