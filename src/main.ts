@@ -19,13 +19,17 @@ async function main(argv: readonly string[]): Promise<void> {
     environment: environment(),
     exit: (code) => process.exit(code),
   };
+  // A reader that has seen enough (`| head`) is no error.
+  process.stdout.on('error', () => {});
   const [first = '-'] = argv;
   const chosen = commands.get(first);
   const wantsHelp = first === '-h' || first === '--help';
   if (!chosen && !first.startsWith('-')) {
     const { nearestWord } = await import('./lib/nearest-word.ts');
     const near = nearestWord(first, commands.keys());
-    io.err(`sallyport: there is no command "${first}"${near === null ? '.' : `; did you mean "${near}"?`} See sallyport --help.\n`);
+    io.err(
+      `sallyport: there is no command "${first}"${near === null ? '.' : `; did you mean "${near}"?`} See sallyport --help.\n`,
+    );
     return io.exit(1);
   }
   const root = (await import('./cli/root.ts')).rootCommand(io);

@@ -75,7 +75,9 @@ function cached(lifespan: number, { users, clock, random }: BasicDeps): Check {
     const user = await users.find(username);
     const name = user?.username ?? username;
     // As JSON, so that no two pairs have one digest, however they are cut.
-    const digest = createHmac('sha256', key).update(JSON.stringify([name, password])).digest();
+    const digest = createHmac('sha256', key)
+      .update(JSON.stringify([name, password]))
+      .digest();
     const entry = known.get(name);
     if (user && entry && entry.until > clock.now() && timingSafeEqual(entry.digest, digest)) {
       return { status: 'success', user };

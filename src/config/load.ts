@@ -113,7 +113,7 @@ function judge(tree: MapTree): { config: Configuration | null; problems: Problem
     if (result.success) parsed[name] = deepFreeze(result.data);
     else problems.push(...result.error.issues.flatMap((issue) => problemsOf(issue, tree, name)));
   }
-  for (const finding of findContradictions(parsed as Partial<Configuration>, raw)) {
+  for (const finding of findContradictions(parsed, raw)) {
     problems.push(problemAt(tree, finding.path, finding.message, finding.severity));
   }
   return { config: Object.freeze(parsed) as Configuration, problems };

@@ -207,7 +207,7 @@ export function mergeTrees(below: MapTree, above: MapTree): MapTree {
     if (old !== undefined && entry.value.kind === 'scalar' && entry.value.value === null) continue;
     merged.entries.set(
       name,
-      isDeep ? { key: entry.key, value: mergeTrees(old.value as MapTree, entry.value as MapTree) } : entry,
+      isDeep ? { key: entry.key, value: mergeTrees(old.value, entry.value) } : entry,
     );
   }
   return merged;

@@ -240,10 +240,6 @@ export const accessControlSchema = section({
   });
 });
 
-/** Who may see what. Every absent criterion of a rule is an empty list. */
-export type AccessControlConfig = z.output<typeof accessControlSchema>;
-export type AccessRuleConfig = AccessControlConfig['rules'][number];
-
 /** `definitions` */
 export const definitionsSchema = section({
   network: named(
@@ -262,5 +258,3 @@ export const definitionsSchema = section({
     .prefault({})
     .describe('Attributes that are computed for each person.'),
 });
-
-export type DefinitionsConfig = z.output<typeof definitionsSchema>;

@@ -46,7 +46,6 @@ export const totpSchema = section({
   allowed_digits: withFirst(totp.digits, totp.allowed_digits),
   allowed_periods: withFirst(totp.period, totp.allowed_periods),
 }));
-export type TotpConfig = z.output<typeof totpSchema>;
 
 function withFirst<T>(first: T, rest: readonly T[]): T[] {
   return [...new Set([first, ...rest])];
@@ -152,7 +151,6 @@ export const webauthnSchema = section({
     .prefault({})
     .describe('FIDO metadata.'),
 });
-export type WebauthnConfig = z.output<typeof webauthnSchema>;
 
 /** `duo_api`; `disable` is true when nothing is configured. */
 export const duoSchema = section({
@@ -172,7 +170,6 @@ export const duoSchema = section({
       context.addIssue({ code: 'custom', path: [key], message: 'is required when Duo is used' });
   })
   .transform((duo) => ({ ...duo, disable: duo.disable || duo.hostname === '' }));
-export type DuoConfig = z.output<typeof duoSchema>;
 
 /** `regulation` */
 export const regulationSchema = section({
@@ -185,7 +182,6 @@ export const regulationSchema = section({
     context.addIssue({ code: 'custom', path: ['find_time'], message: 'must not be longer than ban_time' });
   }
 });
-export type RegulationConfig = z.output<typeof regulationSchema>;
 
 /** `password_policy` */
 export const passwordPolicySchema = section({
@@ -225,7 +221,6 @@ export const passwordPolicySchema = section({
     });
   }
 });
-export type PasswordPolicyConfig = z.output<typeof passwordPolicySchema>;
 
 /** `ntp` */
 export const ntpSchema = section({
@@ -237,7 +232,6 @@ export const ntpSchema = section({
   disable_startup_check: flag().prefault(false).describe('Does not ask.'),
   disable_failure: flag().prefault(false).describe('Starts with a clock that is wrong.'),
 });
-export type NtpConfig = z.output<typeof ntpSchema>;
 
 const limits = [
   'reset_password_start',
@@ -273,4 +267,3 @@ const limitShape = Object.fromEntries(
 
 /** `server.endpoints.rate_limits`. Absent buckets: the default of the endpoint. */
 export const rateLimitsSchema = section(limitShape);
-export type RateLimitsConfig = z.output<typeof rateLimitsSchema>;

@@ -58,7 +58,7 @@ export function createAuthorize(deps: AuthorizeDeps): Authorize {
     if ('invalid' in reading) return reading.invalid;
     const uri = decodeUtf8(reading.uri);
     if (uri === null) return 'the URI is not UTF-8';
-    if (!/^[A-Z]+$/.test(reading.method)) return 'the method is not made of the letters A to Z';
+    if (!METHOD.test(reading.method)) return 'the method is not made of 1 to 20 of the letters A to Z';
     const url = parseCanonicalUrl(reading.scheme, reading.authority, uri);
     if ('invalid' in url) return url.invalid;
     const cookieDomain = cookieDomains.forHost(url.host);
@@ -132,6 +132,9 @@ export function createAuthorize(deps: AuthorizeDeps): Authorize {
     }
   };
 }
+
+/** The method comes back in `Location`, so it has a bound. */
+const METHOD = /^[A-Z]{1,20}$/;
 
 const NOT_FOUND = fixed(404, 'Not Found');
 const METHOD_NOT_ALLOWED = fixed(405, 'Method Not Allowed', ['Allow', 'GET, HEAD']);

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { choice, duration, list, named, section, words } from '../lib/schema.ts';
+import { choice, choiceInAnyCase, duration, list, named, section, unique } from '../lib/schema.ts';
 
 const schemed = new Set<string>([
   'HeaderAuthorization',
@@ -15,7 +15,7 @@ const strategySchema = section({
     'HeaderAuthRequestProxyAuthorization',
     'HeaderLegacy',
   ).describe('Where the credentials are looked for.'),
-  schemes: words('basic', 'bearer')
+  schemes: unique(choiceInAnyCase('basic', 'bearer'))
     .optional()
     .describe('Schemes of the header; default `basic`. Only for the three strategies that read a header.'),
   scheme_basic_cache_lifespan: duration()

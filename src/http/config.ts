@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { listenerRules } from '../lib/address.ts';
 import { address, duration, flag, integer, list, network, path, section, text } from '../lib/schema.ts';
 
@@ -59,10 +58,6 @@ export const serverShape = {
   timeouts: timeouts.describe('Time limits of the listener.'),
 };
 
-const serverSchema = section(serverShape);
-/** The listener: `server` without its `endpoints`. */
-export type ServerConfig = z.output<typeof serverSchema>;
-
 /** `certificates_directory` */
 export const certificatesDirectorySchema = path()
   .optional()
@@ -81,5 +76,3 @@ export const telemetrySchema = section({
     .prefault({})
     .describe('Prometheus metrics.'),
 }).describe('Metrics.');
-
-export type TelemetryConfig = z.output<typeof telemetrySchema>;

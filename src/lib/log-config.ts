@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { choice, flag, path, section } from './schema.ts';
 
 /** `log` */
@@ -14,5 +13,3 @@ export const logSchema = section({
     ),
   keep_stdout: flag().prefault(false).describe('Writes to the standard output too when `file_path` is set.'),
 });
-
-export type LogConfig = z.output<typeof logSchema>;

@@ -145,6 +145,18 @@ export function integer(minimum: number, maximum: number = Number.MAX_SAFE_INTEG
 
 /** One word of a closed list, letter case included. */
 export function choice<const T extends string | number>(...values: readonly T[]): z.ZodType<T> {
+  return oneOf(values, (word) => word);
+}
+
+/** The same, where letter case does not count. */
+export function choiceInAnyCase<const T extends string>(...values: readonly T[]): z.ZodType<T> {
+  return oneOf(values, (word) => word.toLowerCase());
+}
+
+function oneOf<T extends string | number>(
+  values: readonly T[],
+  read: (word: string) => string,
+): z.ZodType<T> {
   const words = values.map(String);
   return scalar(
     {
@@ -153,7 +165,7 @@ export function choice<const T extends string | number>(...values: readonly T[])
       emptyIsAbsent: true,
     },
     (value) => {
-      const index = typeof value === 'object' ? -1 : words.indexOf(String(value));
+      const index = typeof value === 'object' ? -1 : words.indexOf(read(String(value)));
       const chosen = values[index];
       if (chosen !== undefined) return chosen;
       const near = typeof value === 'string' ? nearestWord(value, words) : null;
@@ -258,7 +270,7 @@ export function list<T>(item: z.ZodType<T>, minimum = 0): z.ZodType<T[]> {
     minimum === 0 ? array : array.min(minimum, 'must have at least one item'),
   );
   const name = `list of ${itemKind?.name ?? 'maps'}`;
-  return wrapped.register(kinds, { name, json: {}, item }) as z.ZodType<T[]>;
+  return wrapped.register(kinds, { name, json: {}, item });
 }
 
 /** A list of words, each at most once. */

@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { choice, flag, secret, section, text } from './schema.ts';
 
 const versions = ['TLS1.0', 'TLS1.1', 'TLS1.2', 'TLS1.3'] as const;
@@ -30,5 +29,3 @@ export const tlsSchema = section({
   if (tls.private_key !== undefined && tls.certificate_chain === undefined)
     problem('certificate_chain', 'is required with private_key');
 });
-
-export type TlsConfig = z.output<typeof tlsSchema>;

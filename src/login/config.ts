@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { choice, duration, flag, integer, secret, section } from '../lib/schema.ts';
 
 /** `identity_validation` */
@@ -24,4 +23,3 @@ export const identityValidationSchema = section({
     .prefault({})
     .describe('Codes that are asked before credentials are changed.'),
 });
-export type IdentityValidationConfig = z.output<typeof identityValidationSchema>;

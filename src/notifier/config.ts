@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { smtpRules } from '../lib/address.ts';
 import { address, duration, flag, path, secret, section, text } from '../lib/schema.ts';
 import { tlsSchema } from '../lib/tls-config.ts';
@@ -51,4 +50,3 @@ export const notifierSchema = section({
     context.addIssue({ code: 'custom', path: [], message });
   }
 });
-export type NotifierConfig = z.output<typeof notifierSchema>;

@@ -529,7 +529,3 @@ const oidcSchema = section({
 export const identityProvidersSchema = section({
   oidc: oidcSchema.optional().describe('OpenID Connect 1.0 provider.'),
 });
-
-export type IdentityProvidersConfig = z.output<typeof identityProvidersSchema>;
-export type OidcConfig = z.output<typeof oidcSchema>;
-export type OidcClientConfig = z.output<typeof clientSchema>;

@@ -1,11 +1,9 @@
-import type { z } from 'zod';
 import { choice, flag, section, url } from '../lib/schema.ts';
 
 /** `theme` */
 export const themeSchema = choice('light', 'dark', 'grey', 'oled', 'auto')
   .prefault('light')
   .describe('Colours of the portal; `auto` follows the browser.');
-export type ThemeConfig = z.output<typeof themeSchema>;
 
 /** `privacy_policy` */
 export const privacyPolicySchema = section({
@@ -21,4 +19,3 @@ export const privacyPolicySchema = section({
     });
   }
 });
-export type PrivacyPolicyConfig = z.output<typeof privacyPolicySchema>;

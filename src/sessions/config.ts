@@ -204,11 +204,6 @@ export const sessionSchema = section({
     return { ...session, ...own, cookies };
   });
 
-/** Sessions and their cookies. Every entry of `cookies` has its inherited values filled in. */
-export type SessionConfig = z.output<typeof sessionSchema>;
-/** One protected domain. `authelia_url` is absent only with the deprecated `session.domain`. */
-export type CookieConfig = SessionConfig['cookies'][number];
-
 function isWithin(host: string, domain: string): boolean {
   return host === domain || host.endsWith(`.${domain}`);
 }

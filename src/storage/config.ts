@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { tcpRules } from '../lib/address.ts';
 import { address, choice, duration, list, path, secret, section, text } from '../lib/schema.ts';
 import { tlsSchema } from '../lib/tls-config.ts';
@@ -63,4 +62,3 @@ export const storageSchema = section({
     context.addIssue({ code: 'custom', path: [], message });
   }
 });
-export type StorageConfig = z.output<typeof storageSchema>;

@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { ldapRules } from '../lib/address.ts';
 import {
   address,
@@ -351,8 +350,3 @@ export const authenticationBackendSchema = section({
     refresh_interval:
       backend.file?.watch === true ? ('always' as const) : (backend.refresh_interval ?? 300_000),
   }));
-
-export type AuthenticationBackendConfig = z.output<typeof authenticationBackendSchema>;
-export type FileBackendConfig = z.output<typeof fileSchema>;
-export type PasswordHashConfig = z.output<typeof passwordSchema>;
-export type LdapBackendConfig = z.output<typeof ldapSchema>;

@@ -110,7 +110,7 @@ describe.each(Object.keys(sessionStores) as (keyof typeof sessionStores)[])('ses
 
   rule('insert gives back every column and byte as it was', async () => {
     const odd = record({
-      userId: "zoë 'x' \"y\" \\ %_ 漢字 \u{1f510}",
+      userId: 'zoë \'x\' "y" \\ %_ 漢字 \u{1f510}',
       version: 2_000_000_000,
       createdAt: 0,
       expiresAt: 8_640_000_000_000_000,
@@ -127,7 +127,9 @@ describe.each(Object.keys(sessionStores) as (keyof typeof sessionStores)[])('ses
   rule('insert answers false and changes nothing when the key is taken', async () => {
     const one = record();
     const store = await holding(one);
-    expect(await store.insert(record({ key: one.key, userId: 'harry', lastActivity: start + 5 }))).toBe(false);
+    expect(await store.insert(record({ key: one.key, userId: 'harry', lastActivity: start + 5 }))).toBe(
+      false,
+    );
     expect(await find(store, one.key)).toEqual(one);
     expect(await store.listByUser('harry')).toEqual([]);
   });
@@ -161,7 +163,9 @@ describe.each(Object.keys(sessionStores) as (keyof typeof sessionStores)[])('ses
     const one = record({ version: 5 });
     const store = await holding(one);
     for (const version of [4, 6, 0, -5]) {
-      expect(await store.replace(one.key, version, { ...one, version: version + 1 }), String(version)).toBe(false);
+      expect(await store.replace(one.key, version, { ...one, version: version + 1 }), String(version)).toBe(
+        false,
+      );
     }
     expect(await find(store, one.key)).toEqual(one);
   });
@@ -333,7 +337,9 @@ describe.each(Object.keys(sessionStores) as (keyof typeof sessionStores)[])('ses
   rule('deleteByUser spares the session with the public id `except`', async () => {
     const [a, b, c] = [record(), record(), record()];
     const store = await holding(a, b, c);
-    expect([...(await store.deleteByUser('john', b.publicId))].sort()).toEqual([a.publicId, c.publicId].sort());
+    expect([...(await store.deleteByUser('john', b.publicId))].sort()).toEqual(
+      [a.publicId, c.publicId].sort(),
+    );
     expect(await store.listByUser('john')).toEqual([b]);
     // A key is no public id.
     expect(await store.deleteByUser('john', b.key)).toEqual([b.publicId]);
@@ -361,14 +367,17 @@ describe.each(Object.keys(sessionStores) as (keyof typeof sessionStores)[])('ses
     expect(await store.listByUser('john')).toHaveLength(1);
   });
 
-  rule('time is a matter of the callers: an expired session is found, changed and deleted like others', async () => {
-    const old = record({ createdAt: start - 10, expiresAt: start - 5 });
-    const store = await holding(old);
-    clock.advance(86_400_000);
-    expect(await find(store, old.key)).toEqual(old);
-    expect(await store.replace(old.key, 1, { ...old, version: 2 })).toBe(true);
-    expect(await store.delete(old.key)).toBe(old.publicId);
-  });
+  rule(
+    'time is a matter of the callers: an expired session is found, changed and deleted like others',
+    async () => {
+      const old = record({ createdAt: start - 10, expiresAt: start - 5 });
+      const store = await holding(old);
+      clock.advance(86_400_000);
+      expect(await find(store, old.key)).toEqual(old);
+      expect(await store.replace(old.key, 1, { ...old, version: 2 })).toBe(true);
+      expect(await store.delete(old.key)).toBe(old.publicId);
+    },
+  );
 
   rule('no operation sees or touches the sessions of another realm', async () => {
     const one = record({ expiresAt: start - 1 });

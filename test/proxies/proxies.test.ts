@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, afterEach, beforeAll } from 'vitest';
+import { announce } from '../support/announce.ts';
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporary-folder.ts';
 import { createTestCertificate, type TestCertificate } from '../support/test-authority.ts';
@@ -19,6 +20,12 @@ beforeAll(async () => {
 afterAll(async () => {
   await gateway?.stop();
   await folder?.remove();
+});
+
+/** What the gateway said last, where a test failed. */
+afterEach(({ task }) => {
+  if (task.result?.state === 'fail')
+    announce(`${task.name}; the gateway: ${gateway?.output().slice(-1500) ?? 'not there'}`);
 });
 
 const surroundings = (): Surroundings => {

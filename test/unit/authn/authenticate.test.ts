@@ -28,7 +28,9 @@ describe.each([false, true])('schemes that answer later: %s', (later) => {
   };
 
   test('the first that recognises somebody ends the asking', async () => {
-    expect(await run(scheme('a', 'skip', askAuthorization), scheme('b', john), scheme('c', identityOf('harry')))).toEqual({
+    expect(
+      await run(scheme('a', 'skip', askAuthorization), scheme('b', john), scheme('c', identityOf('harry'))),
+    ).toEqual({
       identity: john,
       failed: false,
       challenge: null,
@@ -37,7 +39,9 @@ describe.each([false, true])('schemes that answer later: %s', (later) => {
   });
 
   test('the first that refuses ends the asking, with its own challenge', async () => {
-    expect(await run(scheme('a', 'skip'), scheme('b', 'failure', askProxyAuthorization), scheme('c', john))).toEqual({
+    expect(
+      await run(scheme('a', 'skip'), scheme('b', 'failure', askProxyAuthorization), scheme('c', john)),
+    ).toEqual({
       identity: null,
       failed: true,
       challenge: askProxyAuthorization,

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 
-import { askAuthorization, askProxyAuthorization, type BasicOptions, createBasicScheme } from '../../../src/authn/basic.ts';
+import {
+  askAuthorization,
+  askProxyAuthorization,
+  type BasicOptions,
+  createBasicScheme,
+} from '../../../src/authn/basic.ts';
 import { BackendUnavailable } from '../../../src/users/backend.ts';
 import { fakeClock, seededRandom } from '../../support/fake-clock.ts';
 import { authnRequest, fakeHead, fakeUsers } from './fakes.ts';
@@ -18,7 +23,12 @@ function setUp(options: Partial<BasicOptions> = {}) {
   const attempts: { username: string; ip: string; success: boolean }[] = [];
   const scheme = createBasicScheme(
     { header: 'authorization', challenge: askAuthorization, cacheLifespan: 0, ...options },
-    { users: users.backend, clock, random: seededRandom('basic'), onAttempt: (attempt) => attempts.push(attempt) },
+    {
+      users: users.backend,
+      clock,
+      random: seededRandom('basic'),
+      onAttempt: (attempt) => attempts.push(attempt),
+    },
   );
   const header = options.header === 'proxy-authorization' ? 'proxy-authorization' : 'authorization';
   const ask = async (value: string) => scheme.authenticate(authnRequest(fakeHead({ [header]: value })));
@@ -26,8 +36,12 @@ function setUp(options: Partial<BasicOptions> = {}) {
   return { users, clock, attempts, scheme, ask, login };
 }
 
-const basic = (credentials: string | Buffer): string => `Basic ${Buffer.from(credentials).toString('base64')}`;
-const john = { user: { username: 'john', displayName: 'JOHN', emails: ['john@example.com'], groups: ['dev'] }, level: 1 };
+const basic = (credentials: string | Buffer): string =>
+  `Basic ${Buffer.from(credentials).toString('base64')}`;
+const john = {
+  user: { username: 'john', displayName: 'JOHN', emails: ['john@example.com'], groups: ['dev'] },
+  level: 1,
+};
 
 describe('credentials', () => {
   test('that hold are level 1 with the profile of the backend, whatever name was typed', async () => {
@@ -70,7 +84,10 @@ describe('credentials', () => {
     ['no base64', 'Basic !!!!'],
     ['base64 and more', `${basic('john:secret')} x`],
     ['base64 twice', `${basic('john:secret')}, ${basic('john:secret')}`],
-    ['base64url', `Basic ${Buffer.from('john:>>>???').toString('base64').replace('+', '-').replaceAll('/', '_')}`],
+    [
+      'base64url',
+      `Basic ${Buffer.from('john:>>>???').toString('base64').replace('+', '-').replaceAll('/', '_')}`,
+    ],
     ['padding inside', 'Basic am9=objpzZWNyZXQ='],
     ['padding alone', 'Basic =='],
     ['no colon', basic('john')],
@@ -81,7 +98,10 @@ describe('credentials', () => {
     ['overlong UTF-8', basic(Buffer.from([0x6a, 0x3a, 0xc0, 0xaf]))],
     ['UTF-16 surrogates in UTF-8', basic(Buffer.from([0x6a, 0x3a, 0xed, 0xa0, 0x80]))],
     ['an unencoded pair', 'Basic john:secret'],
-    ['a tab for the blank', `Basic\t${Buffer.from('john:secret').toString('base64')}`.replace('Basic\t', 'Basic \t')],
+    [
+      'a tab for the blank',
+      `Basic\t${Buffer.from('john:secret').toString('base64')}`.replace('Basic\t', 'Basic \t'),
+    ],
     ['the parameter form', 'Basic username="john", password="secret"'],
   ])('malformed, %s: failure without asking anybody', async (_, value) => {
     const { ask, users, attempts } = setUp();
@@ -93,7 +113,12 @@ describe('credentials', () => {
   test('a very long value is no more than wrong', async () => {
     const { ask } = setUp();
     const start = performance.now();
-    for (const value of [basic(`john:${'x'.repeat(30_000)}`), `Basic ${' '.repeat(30_000)}x`, `Basic ${'a '.repeat(15_000)}`, ' '.repeat(30_000)]) {
+    for (const value of [
+      basic(`john:${'x'.repeat(30_000)}`),
+      `Basic ${' '.repeat(30_000)}x`,
+      `Basic ${'a '.repeat(15_000)}`,
+      ' '.repeat(30_000),
+    ]) {
       expect(await ask(value)).toBe('failure');
     }
     expect(performance.now() - start).toBeLessThan(1000);
@@ -102,14 +127,25 @@ describe('credentials', () => {
   test('the name of the scheme has any letter case and any number of blanks', async () => {
     const { ask } = setUp();
     const encoded = Buffer.from('john:secret').toString('base64');
-    for (const value of [`basic ${encoded}`, `BASIC ${encoded}`, `Basic   ${encoded}`, ` Basic ${encoded} `]) {
+    for (const value of [
+      `basic ${encoded}`,
+      `BASIC ${encoded}`,
+      `Basic   ${encoded}`,
+      ` Basic ${encoded} `,
+    ]) {
       expect(await ask(value), value).toEqual(john);
     }
   });
 
   test('other schemes and an absent header are nothing of ours', async () => {
     const { ask, scheme, users } = setUp();
-    for (const value of ['Bearer abc', 'Digest username="john"', 'Negotiate abc', 'Basicx abc', 'Basic-x abc']) {
+    for (const value of [
+      'Bearer abc',
+      'Digest username="john"',
+      'Negotiate abc',
+      'Basicx abc',
+      'Basic-x abc',
+    ]) {
       expect(await ask(value), value).toBe('skip');
     }
     expect(await scheme.authenticate(authnRequest(fakeHead()))).toBe('skip');

@@ -1,16 +1,33 @@
 import type { AuthnRequest } from '../../../src/authn/scheme.ts';
 import type { HeaderName, RequestHead } from '../../../src/http/request-head.ts';
 import type { CookieDomain } from '../../../src/sessions/cookie-domains.ts';
-import { BackendUnavailable, type PasswordCheck, type UserBackend, type UserProfile } from '../../../src/users/backend.ts';
+import {
+  BackendUnavailable,
+  type PasswordCheck,
+  type UserBackend,
+  type UserProfile,
+} from '../../../src/users/backend.ts';
 
 type Headers = Partial<Record<HeaderName, string>>;
 type Flaws = Partial<Record<HeaderName, 'repeated' | 'aliased'>>;
 
 export function fakeHead(
   headers: Headers = {},
-  more: { readonly method?: string; readonly target?: string; readonly peer?: string; readonly secure?: boolean; readonly flaws?: Flaws } = {},
+  more: {
+    readonly method?: string;
+    readonly target?: string;
+    readonly peer?: string;
+    readonly secure?: boolean;
+    readonly flaws?: Flaws;
+  } = {},
 ): RequestHead {
-  const { method = 'GET', target = '/api/authz/forward-auth', peer = '127.0.0.1', secure = false, flaws = {} } = more;
+  const {
+    method = 'GET',
+    target = '/api/authz/forward-auth',
+    peer = '127.0.0.1',
+    secure = false,
+    flaws = {},
+  } = more;
   return { method, target, peer, secure, header: (name) => headers[name], flaw: (name) => flaws[name] };
 }
 
@@ -23,7 +40,10 @@ export const exampleCom: CookieDomain = {
   defaultRedirectionUrl: null,
 };
 
-export function authnRequest(head: RequestHead, parameters: Readonly<Record<string, string>> = {}): AuthnRequest {
+export function authnRequest(
+  head: RequestHead,
+  parameters: Readonly<Record<string, string>> = {},
+): AuthnRequest {
   return { head, cookieDomain: exampleCom, ip: '203.0.113.5', parameter: (name) => parameters[name] };
 }
 
@@ -57,7 +77,9 @@ export function fakeUsers(people: Record<string, FakePerson>) {
       await new Promise((resolve) => setImmediate(resolve));
       if (failing) throw failing;
       const user = profileOf(name);
-      return user && people[user.username]?.password === password ? { status: 'success', user } : { status: 'failure' };
+      return user && people[user.username]?.password === password
+        ? { status: 'success', user }
+        : { status: 'failure' };
     },
     reload: () => Promise.resolve(),
     close: () => Promise.resolve(),

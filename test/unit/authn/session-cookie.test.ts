@@ -39,7 +39,8 @@ function setUp(refreshInterval: number | null = 5 * MINUTE) {
     sealer: createSealer('gateway', ['secret'], { random }),
     clock,
     random,
-    lifetimesOf: (domain) => (domain === exampleCom.domain ? { ...exampleCom.lifetimes, inactivity: 3_600_000 } : null),
+    lifetimesOf: (domain) =>
+      domain === exampleCom.domain ? { ...exampleCom.lifetimes, inactivity: 3_600_000 } : null,
     onEnd: ({ reason }) => ended.push(reason),
     onBrokenRecord: () => ended.push('broken'),
   });
@@ -65,7 +66,12 @@ function setUp(refreshInterval: number | null = 5 * MINUTE) {
   };
   const ask = async (cookie: string | undefined, claimed?: string) =>
     scheme.authenticate(
-      authnRequest(fakeHead({ ...(cookie !== undefined && { cookie }), ...(claimed !== undefined && { 'session-username': claimed }) })),
+      authnRequest(
+        fakeHead({
+          ...(cookie !== undefined && { cookie }),
+          ...(claimed !== undefined && { 'session-username': claimed }),
+        }),
+      ),
     );
   return {
     clock,

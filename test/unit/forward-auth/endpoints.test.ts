@@ -3,7 +3,12 @@ import { expect, test } from 'vitest';
 import { createEndpointTable, dialects, type Endpoint } from '../../../src/forward-auth/endpoints.ts';
 import type { Dialect } from '../../../src/forward-auth/respond.ts';
 
-const endpoint = (name: string, dialect: Dialect): Endpoint => ({ name, dialect, schemes: [], usesSessions: true });
+const endpoint = (name: string, dialect: Dialect): Endpoint => ({
+  name,
+  dialect,
+  schemes: [],
+  usesSessions: true,
+});
 
 const match = createEndpointTable([
   endpoint('forward-auth', 'forward-auth'),
@@ -51,7 +56,9 @@ test.each([
   ['/', null, ''],
 ])('%s', (path, name, rest) => {
   const found = match(path);
-  expect(found && { name: found.endpoint.name, rest: found.rest }).toEqual(name === null ? null : { name, rest });
+  expect(found && { name: found.endpoint.name, rest: found.rest }).toEqual(
+    name === null ? null : { name, rest },
+  );
 });
 
 test('/api/verify is the endpoint named legacy, and nothing without it', () => {

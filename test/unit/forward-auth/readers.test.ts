@@ -13,7 +13,11 @@ import { fakeHead } from '../authn/fakes.ts';
 type Headers = Partial<Record<HeaderName, string>>;
 type More = NonNullable<Parameters<typeof fakeHead>[1]> & { readonly rest?: string; readonly query?: string };
 
-function read(reader: Reader, headers: Headers, { rest = '', query = '', ...more }: More = {}): Reading | InvalidTarget {
+function read(
+  reader: Reader,
+  headers: Headers,
+  { rest = '', query = '', ...more }: More = {},
+): Reading | InvalidTarget {
   return reader({ head: fakeHead(headers, more), rest, query });
 }
 
@@ -22,11 +26,16 @@ function describeHeaders(reader: Reader, whole: Headers, required: readonly Head
   test.each(required)('%s is required', (name) => {
     const { [name]: _, ...others } = whole;
     expect(read(reader, others, more)).toEqual({ invalid: `the header ${name} is missing` });
-    expect(read(reader, { ...others, [name]: '' }, more)).toEqual({ invalid: `the header ${name} is missing` });
+    expect(read(reader, { ...others, [name]: '' }, more)).toEqual({
+      invalid: `the header ${name} is missing`,
+    });
   });
   test.each(Object.keys(whole) as HeaderName[])('%s may be there once, in one spelling', (name) => {
     expect(read(reader, whole, more)).not.toHaveProperty('invalid');
-    for (const [flaw, text] of [['repeated', 'more than once'], ['aliased', 'underscores']] as const) {
+    for (const [flaw, text] of [
+      ['repeated', 'more than once'],
+      ['aliased', 'underscores'],
+    ] as const) {
       const answer = read(reader, whole, { ...more, flaws: { [name]: flaw } });
       expect(answer, flaw).toEqual({ invalid: expect.stringContaining(text) as string });
       expect(answer, flaw).toEqual({ invalid: expect.stringContaining(name) as string });
@@ -74,7 +83,9 @@ describe('forward-auth', () => {
     };
     expect(read(readForwardAuth, { ...whole, ...others })).toEqual(read(readForwardAuth, whole));
     expect(read(readForwardAuth, others)).toHaveProperty('invalid');
-    expect(read(readForwardAuth, whole, { flaws: { host: 'repeated', 'x-original-url': 'aliased' } })).not.toHaveProperty('invalid');
+    expect(
+      read(readForwardAuth, whole, { flaws: { host: 'repeated', 'x-original-url': 'aliased' } }),
+    ).not.toHaveProperty('invalid');
   });
 
   test('the portal is named by authelia_url of the authorization request, not of the visitor', () => {
@@ -83,8 +94,12 @@ describe('forward-auth', () => {
     const visited = { ...whole, 'x-forwarded-uri': '/a?authelia_url=https://evil.com/' };
     expect(read(readForwardAuth, visited)).toMatchObject({ portal: undefined });
     // Caddy appends the visitor's query to that of the authorization request.
-    expect(read(readForwardAuth, visited, { query: 'authelia_url=https://evil.com/' })).toMatchObject({ portal: undefined });
-    expect(read(readForwardAuth, visited, { query: `${query}&authelia_url=https://evil.com/` })).toMatchObject({ portal: undefined });
+    expect(read(readForwardAuth, visited, { query: 'authelia_url=https://evil.com/' })).toMatchObject({
+      portal: undefined,
+    });
+    expect(
+      read(readForwardAuth, visited, { query: `${query}&authelia_url=https://evil.com/` }),
+    ).toMatchObject({ portal: undefined });
   });
 });
 
@@ -103,17 +118,30 @@ describe('auth-request', () => {
   });
 
   test('no other header is a source', () => {
-    const others: Headers = { 'x-forwarded-host': 'evil.com', 'x-forwarded-uri': '/', 'x-forwarded-proto': 'http', 'x-forwarded-method': 'GET', host: 'evil.com' };
+    const others: Headers = {
+      'x-forwarded-host': 'evil.com',
+      'x-forwarded-uri': '/',
+      'x-forwarded-proto': 'http',
+      'x-forwarded-method': 'GET',
+      host: 'evil.com',
+    };
     expect(read(readAuthRequest, { ...whole, ...others })).toEqual(read(readAuthRequest, whole));
     expect(read(readAuthRequest, others)).toHaveProperty('invalid');
   });
 
-  test.each(['/a', 'app.example.com/a', '//app.example.com/', 'https:/app.example.com', 'https:app.example.com', '://app.example.com', '1https://app.example.com', ' https://app.example.com', ''])(
-    '%j is no absolute URL',
-    (url) => {
-      expect(read(readAuthRequest, { ...whole, 'x-original-url': url })).toHaveProperty('invalid');
-    },
-  );
+  test.each([
+    '/a',
+    'app.example.com/a',
+    '//app.example.com/',
+    'https:/app.example.com',
+    'https:app.example.com',
+    '://app.example.com',
+    '1https://app.example.com',
+    ' https://app.example.com',
+    '',
+  ])('%j is no absolute URL', (url) => {
+    expect(read(readAuthRequest, { ...whole, 'x-original-url': url })).toHaveProperty('invalid');
+  });
 
   test('the portal is named by authelia_url', () => {
     const query = 'authelia_url=https://auth.example.com/';
@@ -124,7 +152,11 @@ describe('auth-request', () => {
 });
 
 describe('ext-authz', () => {
-  const whole: Headers = { host: 'app.example.com', 'x-forwarded-proto': 'https', 'x-authelia-url': 'https://auth.example.com/' };
+  const whole: Headers = {
+    host: 'app.example.com',
+    'x-forwarded-proto': 'https',
+    'x-authelia-url': 'https://auth.example.com/',
+  };
   describeHeaders(readExtAuthz, whole, ['host'], { rest: '/a' });
 
   test('reads the request itself, with either form of the path prefix', () => {
@@ -152,11 +184,18 @@ describe('ext-authz', () => {
 
   test('the query is the visitor’s alone: it names no portal', () => {
     const { 'x-authelia-url': _, ...others } = whole;
-    expect(read(readExtAuthz, others, { rest: '/', query: 'authelia_url=https://evil.com/' })).toMatchObject({ portal: undefined });
+    expect(read(readExtAuthz, others, { rest: '/', query: 'authelia_url=https://evil.com/' })).toMatchObject({
+      portal: undefined,
+    });
   });
 
   test('no other header is a source', () => {
-    const others: Headers = { 'x-forwarded-host': 'evil.com', 'x-forwarded-uri': '/evil', 'x-forwarded-method': 'GET', 'x-original-url': 'https://evil.com/' };
+    const others: Headers = {
+      'x-forwarded-host': 'evil.com',
+      'x-forwarded-uri': '/evil',
+      'x-forwarded-method': 'GET',
+      'x-original-url': 'https://evil.com/',
+    };
     const more = { method: 'POST', rest: '/a' };
     expect(read(readExtAuthz, { ...whole, ...others }, more)).toEqual(read(readExtAuthz, whole, more));
   });
@@ -176,13 +215,24 @@ describe('legacy', () => {
 
   test('reads X-Original-URL, or X-Forwarded-* where it is absent', () => {
     const url = { scheme: 'https', authority: 'app.example.com', uri: '/a?b=c' };
-    expect(read(readLegacy, original, { method: 'GET' })).toEqual({ ...url, method: 'GET', portal: undefined });
-    expect(read(readLegacy, forwarded)).toEqual({ ...url, method: 'POST', portal: 'https://auth.example.com/' });
+    expect(read(readLegacy, original, { method: 'GET' })).toEqual({
+      ...url,
+      method: 'GET',
+      portal: undefined,
+    });
+    expect(read(readLegacy, forwarded)).toEqual({
+      ...url,
+      method: 'POST',
+      portal: 'https://auth.example.com/',
+    });
     expect(read(readLegacy, { ...forwarded, 'x-original-url': '' })).toMatchObject(url);
   });
 
   test('both together must say the same', () => {
-    expect(read(readLegacy, { ...forwarded, ...original })).toMatchObject({ authority: 'app.example.com', uri: '/a?b=c' });
+    expect(read(readLegacy, { ...forwarded, ...original })).toMatchObject({
+      authority: 'app.example.com',
+      uri: '/a?b=c',
+    });
     for (const [name, value] of [
       ['x-forwarded-proto', 'http'],
       ['x-forwarded-proto', 'HTTPS'],
@@ -201,12 +251,16 @@ describe('legacy', () => {
   test('without a scheme or any host there is no URL', () => {
     const { 'x-forwarded-proto': _, ...noScheme } = forwarded;
     expect(read(readLegacy, noScheme)).toEqual({ invalid: 'the header x-forwarded-proto is missing' });
-    expect(read(readLegacy, { 'x-forwarded-proto': 'https' })).toEqual({ invalid: 'the header x-forwarded-host is missing' });
+    expect(read(readLegacy, { 'x-forwarded-proto': 'https' })).toEqual({
+      invalid: 'the header x-forwarded-host is missing',
+    });
     expect(read(readLegacy, { 'x-original-url': '/a', ...forwarded })).toHaveProperty('invalid');
   });
 
   test('the portal is named by rd, else by the header; never by the visitor', () => {
-    expect(read(readLegacy, forwarded, { query: 'rd=https://rd.example.com/' })).toMatchObject({ portal: 'https://rd.example.com/' });
+    expect(read(readLegacy, forwarded, { query: 'rd=https://rd.example.com/' })).toMatchObject({
+      portal: 'https://rd.example.com/',
+    });
     const visited = { 'x-original-url': 'https://app.example.com/?rd=https://evil.com/' };
     expect(read(readLegacy, visited, { query: 'rd=https://evil.com/' })).toMatchObject({ portal: undefined });
   });

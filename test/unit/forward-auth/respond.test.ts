@@ -4,7 +4,11 @@ import { askAuthorization, askProxyAuthorization } from '../../../src/authn/basi
 import { type Answer, type Dialect, type Outcome, respond } from '../../../src/forward-auth/respond.ts';
 
 const DIALECTS: readonly Dialect[] = ['forward-auth', 'auth-request', 'ext-authz', 'legacy'];
-const PORTAL = { portalUrl: 'https://auth.example.com/', target: 'https://app.example.com/a?b=c&d', method: 'GET' };
+const PORTAL = {
+  portalUrl: 'https://auth.example.com/',
+  target: 'https://app.example.com/a?b=c&d',
+  method: 'GET',
+};
 const LOCATION = 'https://auth.example.com/?rd=https%3A%2F%2Fapp.example.com%2Fa%3Fb%3Dc%26d&rm=GET';
 
 function header(answer: Answer, name: string): string | undefined {
@@ -12,7 +16,12 @@ function header(answer: Answer, name: string): string | undefined {
   return at === -1 ? undefined : answer.headers[at + 1];
 }
 
-const john = { username: 'john', displayName: 'John Doe', emails: ['john@example.com'], groups: ['dev', 'admins'] };
+const john = {
+  username: 'john',
+  displayName: 'John Doe',
+  emails: ['john@example.com'],
+  groups: ['dev', 'admins'],
+};
 
 describe.each(DIALECTS)('%s', (dialect) => {
   const outcomes: readonly Outcome[] = [
@@ -56,7 +65,8 @@ describe.each(DIALECTS)('%s', (dialect) => {
     expect(header(known, 'remote-name')).toBe('John Doe');
     expect(header(known, 'remote-email')).toBe('john@example.com');
     const nobody = respond(dialect, { kind: 'allow', identity: null });
-    for (const name of ['remote-user', 'remote-groups', 'remote-name', 'remote-email']) expect(header(nobody, name)).toBe('');
+    for (const name of ['remote-user', 'remote-groups', 'remote-name', 'remote-email'])
+      expect(header(nobody, name)).toBe('');
   });
 
   test('nothing but 200 tells who it is', () => {
@@ -68,8 +78,12 @@ describe.each(DIALECTS)('%s', (dialect) => {
   test('two people never share an answer', () => {
     const twin = { ...john, groups: [] };
     respond(dialect, { kind: 'allow', identity: { user: john, level: 1 } });
-    expect(header(respond(dialect, { kind: 'allow', identity: { user: twin, level: 1 } }), 'remote-groups')).toBe('');
-    expect(header(respond(dialect, { kind: 'allow', identity: { user: john, level: 1 } }), 'remote-groups')).toBe('dev,admins');
+    expect(
+      header(respond(dialect, { kind: 'allow', identity: { user: twin, level: 1 } }), 'remote-groups'),
+    ).toBe('');
+    expect(
+      header(respond(dialect, { kind: 'allow', identity: { user: john, level: 1 } }), 'remote-groups'),
+    ).toBe('dev,admins');
   });
 
   test('denied is 403, an outage 503 with Retry-After', () => {
@@ -80,10 +94,16 @@ describe.each(DIALECTS)('%s', (dialect) => {
 
   test('a challenge has the header of its scheme', () => {
     const basic = respond(dialect, { kind: 'credentials', challenge: askAuthorization, portal: null });
-    expect([basic.status, header(basic, 'www-authenticate')]).toEqual([401, 'Basic realm="Authorization Required"']);
+    expect([basic.status, header(basic, 'www-authenticate')]).toEqual([
+      401,
+      'Basic realm="Authorization Required"',
+    ]);
     expect(header(basic, 'location')).toBeUndefined();
     const proxy = respond(dialect, { kind: 'credentials', challenge: askProxyAuthorization, portal: PORTAL });
-    expect([proxy.status, header(proxy, 'proxy-authenticate')]).toEqual([407, 'Basic realm="Authorization Required"']);
+    expect([proxy.status, header(proxy, 'proxy-authenticate')]).toEqual([
+      407,
+      'Basic realm="Authorization Required"',
+    ]);
     expect(header(proxy, 'location')).toBe(LOCATION);
   });
 
@@ -94,9 +114,14 @@ describe.each(DIALECTS)('%s', (dialect) => {
 });
 
 describe('status codes by dialect', () => {
-  const login = (wantsHtml: boolean, method: string): Outcome => ({ kind: 'login', portal: PORTAL, wantsHtml, method });
-  const table: readonly [dialect: Dialect, wantsHtml: boolean, method: string, status: number][] = DIALECTS.flatMap(
-    (dialect) => {
+  const login = (wantsHtml: boolean, method: string): Outcome => ({
+    kind: 'login',
+    portal: PORTAL,
+    wantsHtml,
+    method,
+  });
+  const table: readonly [dialect: Dialect, wantsHtml: boolean, method: string, status: number][] =
+    DIALECTS.flatMap((dialect) => {
       const redirect = dialect !== 'auth-request';
       return [
         ...['GET', 'HEAD', 'OPTIONS'].map((method) => [dialect, true, method, redirect ? 302 : 401] as const),
@@ -105,8 +130,7 @@ describe('status codes by dialect', () => {
         ),
         ...['GET', 'POST'].map((method) => [dialect, false, method, 401] as const),
       ].map(([...row]) => row as [Dialect, boolean, string, number]);
-    },
-  );
+    });
   test.each(table)('%s, HTML %s, %s: %i', (dialect, wantsHtml, method, status) => {
     const answer = respond(dialect, login(wantsHtml, method));
     expect(answer.status).toBe(status);
@@ -129,7 +153,15 @@ describe('status codes by dialect', () => {
 
 describe('Location', () => {
   const locationOf = (portalUrl: string, target: string, method = 'GET'): string =>
-    header(respond('forward-auth', { kind: 'login', portal: { portalUrl, target, method }, wantsHtml: true, method }), 'location') ?? '';
+    header(
+      respond('forward-auth', {
+        kind: 'login',
+        portal: { portalUrl, target, method },
+        wantsHtml: true,
+        method,
+      }),
+      'location',
+    ) ?? '';
 
   test('the portal keeps its own parameters and path', () => {
     expect(locationOf('https://auth.example.com/sso/?x=1', 'https://a.example.com/')).toBe(
@@ -138,7 +170,7 @@ describe('Location', () => {
   });
 
   test('the target comes back whole', () => {
-    const target = "https://a.example.com/ü 漢\u{1f510}?a=b&c=%2F#x'\"<>+\u0000";
+    const target = 'https://a.example.com/ü 漢\u{1f510}?a=b&c=%2F#x\'"<>+\u0000';
     const { searchParams } = new URL(locationOf('https://auth.example.com/', target, 'POST'));
     expect(searchParams.get('rd')).toBe(target);
     expect(searchParams.get('rm')).toBe('POST');
@@ -162,7 +194,10 @@ describe('Location', () => {
   });
 
   test('a path too long with a query too loses both', () => {
-    const location = locationOf('https://auth.example.com/', `https://a.example.com/${'p'.repeat(8000)}?${'q'.repeat(100)}`);
+    const location = locationOf(
+      'https://auth.example.com/',
+      `https://a.example.com/${'p'.repeat(8000)}?${'q'.repeat(100)}`,
+    );
     expect(new URL(location).searchParams.get('rd')).toBe('https://a.example.com/');
   });
 });

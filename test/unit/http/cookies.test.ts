@@ -69,7 +69,10 @@ describe('the value of a cookie', () => {
 describe('Set-Cookie', () => {
   test.each([
     [{ sameSite: 'lax' }, 'n=v; Path=/; HttpOnly; Secure; SameSite=Lax'],
-    [{ sameSite: 'strict', domain: 'example.com' }, 'n=v; Path=/; Domain=example.com; HttpOnly; Secure; SameSite=Strict'],
+    [
+      { sameSite: 'strict', domain: 'example.com' },
+      'n=v; Path=/; Domain=example.com; HttpOnly; Secure; SameSite=Strict',
+    ],
     [{ sameSite: 'none', maxAge: 1999 }, 'n=v; Path=/; Max-Age=1; HttpOnly; Secure; SameSite=None'],
     [
       { sameSite: 'lax', maxAge: 0 },

@@ -3,7 +3,16 @@ import { expect, test } from 'vitest';
 import { isOwnRequest } from '../../../src/http/csrf.ts';
 
 const portal = 'https://auth.example.com';
-const sites = [undefined, 'same-origin', 'same-site', 'cross-site', 'none', '', 'Same-Origin', 'same-origin, cross-site'];
+const sites = [
+  undefined,
+  'same-origin',
+  'same-site',
+  'cross-site',
+  'none',
+  '',
+  'Same-Origin',
+  'same-origin, cross-site',
+];
 const origins = [
   undefined,
   'null',
@@ -32,7 +41,9 @@ const accepted = [
   { site: undefined, origin: undefined, json: true },
 ];
 
-const all = sites.flatMap((site) => origins.flatMap((origin) => [true, false].map((json) => ({ site, origin, json }))));
+const all = sites.flatMap((site) =>
+  origins.flatMap((origin) => [true, false].map((json) => ({ site, origin, json }))),
+);
 
 test.each(all)('site $site, origin $origin, json $json', (source) => {
   const expected = accepted.some(

@@ -31,7 +31,12 @@ const ALL = [...ONCE, ...LISTS];
 
 describe('the head of a request', () => {
   test('method, target and an absent peer', () => {
-    expect(headOf()).toMatchObject({ method: 'GET', target: '/api/authz/forward-auth', peer: '', secure: false });
+    expect(headOf()).toMatchObject({
+      method: 'GET',
+      target: '/api/authz/forward-auth',
+      peer: '',
+      secure: false,
+    });
   });
 
   test.each(ALL)('%s: absent, present and empty', (name) => {
@@ -65,14 +70,18 @@ describe('the head of a request', () => {
   test('lists in several lines are one list', () => {
     expect(headOf('Cookie', 'a=b', 'cookie', 'c=d').header('cookie')).toBe('a=b; c=d');
     expect(headOf('Accept', 'text/html', 'Accept', '*/*').header('accept')).toBe('text/html, */*');
-    expect(headOf('X-Forwarded-For', '1.1.1.1', 'X-Forwarded-For', '2.2.2.2, 3.3.3.3').header('x-forwarded-for')).toBe(
-      '1.1.1.1, 2.2.2.2, 3.3.3.3',
-    );
+    expect(
+      headOf('X-Forwarded-For', '1.1.1.1', 'X-Forwarded-For', '2.2.2.2, 3.3.3.3').header('x-forwarded-for'),
+    ).toBe('1.1.1.1, 2.2.2.2, 3.3.3.3');
     for (const name of LISTS) expect(headOf(name, 'a', name, 'b').flaw(name)).toBeUndefined();
   });
 
   test.each(ALL.filter((name) => name.includes('-')))('%s in an underscore spelling is aliased', (name) => {
-    const spellings = [name.replaceAll('-', '_'), name.replace('-', '_'), name.replaceAll('-', '_').toUpperCase()];
+    const spellings = [
+      name.replaceAll('-', '_'),
+      name.replace('-', '_'),
+      name.replaceAll('-', '_').toUpperCase(),
+    ];
     for (const spelling of spellings) {
       const both = headOf(name, 'value', spelling, 'other');
       expect(both.header(name), spelling).toBe('value');
@@ -90,7 +99,18 @@ describe('the head of a request', () => {
   });
 
   test('names of every prototype are no headers of ours', () => {
-    const head = headOf('__proto__', 'a', 'constructor', 'b', 'toString', 'c', 'hasOwnProperty', 'd', '__proto__', 'e');
+    const head = headOf(
+      '__proto__',
+      'a',
+      'constructor',
+      'b',
+      'toString',
+      'c',
+      'hasOwnProperty',
+      'd',
+      '__proto__',
+      'e',
+    );
     for (const name of ALL) {
       expect(head.header(name)).toBeUndefined();
       expect(head.flaw(name)).toBeUndefined();

@@ -32,12 +32,22 @@ const note = (request: RouteRequest) => {
 };
 
 const routes: readonly Route[] = [
-  { method: 'GET', path: '/', kind: 'page', handle: (request) => (seen.push(request), text(200, 'front page')) },
+  {
+    method: 'GET',
+    path: '/',
+    kind: 'page',
+    handle: (request) => (seen.push(request), text(200, 'front page')),
+  },
   { method: 'GET', path: '/api/state', kind: 'json', handle: note },
   { method: 'POST', path: '/api/state', kind: 'json', handle: note },
   { method: 'POST', path: '/api/firstfactor', kind: 'json', handle: note },
   { method: 'POST', path: '/api/small', kind: 'json', limit: 10, handle: note },
-  { method: 'POST', path: '/form/login', kind: 'form', handle: (request) => (seen.push(request), seeOther('/')) },
+  {
+    method: 'POST',
+    path: '/form/login',
+    kind: 'form',
+    handle: (request) => (seen.push(request), seeOther('/')),
+  },
   { method: 'GET', path: '/static/*', kind: 'asset', handle: () => text(200, 'bytes') },
   { method: 'GET', path: '/api/guarded', kind: 'json', guard: () => text(403, 'no'), handle: note },
   {
@@ -160,7 +170,13 @@ describe('routes', () => {
       ['POST', '/static/a.js', 'GET, HEAD'],
     ] as const;
     for (const [method, target, allow] of table) {
-      const got = await ask(port, method, target, method === 'POST' ? [SAME, JSON_TYPE] : [], method === 'POST' ? '{}' : '');
+      const got = await ask(
+        port,
+        method,
+        target,
+        method === 'POST' ? [SAME, JSON_TYPE] : [],
+        method === 'POST' ? '{}' : '',
+      );
       expect([got.status, got.header('allow')], `${method} ${target}`).toEqual([405, allow]);
     }
     expect(seen).toEqual([]);
@@ -172,7 +188,19 @@ describe('routes', () => {
       expect([got.status, got.header('content-type')], target).toEqual([404, 'text/html; charset=utf-8']);
       expect(got.header('content-security-policy')).toBe('of the page');
     }
-    for (const target of ['/api', '/api/', '/api/nowhere', '/api/state/', '/api/STATE', '/api//state', '/static', '/locales/x', '/.well-known/x', '/debug/vars', '/metrics']) {
+    for (const target of [
+      '/api',
+      '/api/',
+      '/api/nowhere',
+      '/api/state/',
+      '/api/STATE',
+      '/api//state',
+      '/static',
+      '/locales/x',
+      '/.well-known/x',
+      '/debug/vars',
+      '/metrics',
+    ]) {
       const got = await ask(port, 'GET', target);
       expect([got.status, got.header('content-type')], target).toEqual([404, 'text/plain; charset=utf-8']);
       expect(got.body.toString(), target).toBe('404 Not Found\n');
@@ -180,7 +208,17 @@ describe('routes', () => {
   });
 
   test('a route has one spelling', async () => {
-    for (const target of ['/api/%73tate', '/api%2fstate', '//api/state', '/api/./state', '/api/x/../state', '/api/state;a=b', '/api/state%00', '/api/state%', '/api\\state']) {
+    for (const target of [
+      '/api/%73tate',
+      '/api%2fstate',
+      '//api/state',
+      '/api/./state',
+      '/api/x/../state',
+      '/api/state;a=b',
+      '/api/state%00',
+      '/api/state%',
+      '/api\\state',
+    ]) {
       const got = await ask(port, 'GET', target);
       expect([400, 404], target).toContain(got.status);
     }
@@ -203,7 +241,10 @@ describe('routes', () => {
 
   test('a bug is 500, an outage 503 with Retry-After, and neither says more', async () => {
     const bug = await ask(port, 'GET', '/api/bug');
-    expect([bug.status, bug.body.toString()]).toEqual([500, '{"status":"KO","message":"Internal Server Error"}']);
+    expect([bug.status, bug.body.toString()]).toEqual([
+      500,
+      '{"status":"KO","message":"Internal Server Error"}',
+    ]);
     const down = await ask(port, 'GET', '/api/down');
     expect([down.status, down.header('retry-after')]).toEqual([503, '2']);
     expect(down.body.toString()).toBe('{"status":"KO","message":"Service Unavailable"}');
@@ -215,7 +256,8 @@ describe('routes', () => {
 });
 
 describe('bodies', () => {
-  const post = (target: string, headers: Parameters<typeof ask>[3] = [], body = '') => ask(port, 'POST', target, headers, body);
+  const post = (target: string, headers: Parameters<typeof ask>[3] = [], body = '') =>
+    ask(port, 'POST', target, headers, body);
 
   test('JSON arrives as a value', async () => {
     expect((await post('/api/firstfactor', [JSON_TYPE], '{"a":[1,null,"ü"]}')).status).toBe(200);
@@ -234,7 +276,14 @@ describe('bodies', () => {
   });
 
   test('JSON routes take JSON only, form routes forms only', async () => {
-    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'text/plain; application/json', 'application/jsonp', '']) {
+    for (const type of [
+      'text/plain',
+      'application/x-www-form-urlencoded',
+      'multipart/form-data; boundary=x',
+      'text/plain; application/json',
+      'application/jsonp',
+      '',
+    ]) {
       const got = await post('/api/firstfactor', [SAME, ['Content-Type', type]], '{}');
       expect(got.status, type).toBe(415);
       expect(JSON.parse(got.body.toString())).toMatchObject({ status: 'KO' });
@@ -249,7 +298,18 @@ describe('bodies', () => {
   });
 
   test('malformed JSON is 400', async () => {
-    for (const body of ['{', '{"a":}', '{"a":1}}', 'undefined', "{'a':1}", '\0', '{"a":1,}', 'NaN', '[1', '"']) {
+    for (const body of [
+      '{',
+      '{"a":}',
+      '{"a":1}}',
+      'undefined',
+      "{'a':1}",
+      '\0',
+      '{"a":1,}',
+      'NaN',
+      '[1',
+      '"',
+    ]) {
       const got = await post('/api/firstfactor', [JSON_TYPE], body);
       expect([got.status, JSON.parse(got.body.toString())], body).toEqual([
         400,
@@ -261,7 +321,11 @@ describe('bodies', () => {
   });
 
   test('keys that would reach a prototype are ignored', async () => {
-    await post('/api/firstfactor', [JSON_TYPE], '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"a":1}');
+    await post(
+      '/api/firstfactor',
+      [JSON_TYPE],
+      '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"a":1}',
+    );
     const body = seen[0]?.body as object;
     expect(Object.keys(body)).not.toContain('__proto__');
     expect(Object.getPrototypeOf(body)).toBe(Object.prototype);
@@ -282,11 +346,16 @@ describe('bodies', () => {
     expect((await post('/api/firstfactor', [JSON_TYPE], fits)).status).toBe(200);
     expect((await post('/api/firstfactor', [JSON_TYPE], `${fits} `)).status).toBe(413);
     const announced = await openWire(port);
-    announced.send('POST /api/firstfactor HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n');
+    announced.send(
+      'POST /api/firstfactor HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n',
+    );
     await announced.until(/^HTTP\/1\.1 413 /);
     announced.socket.destroy();
     const chunks = `${'1000\r\n' + ' '.repeat(4096)}\r\n`.repeat(5);
-    expect((await post('/api/firstfactor', [JSON_TYPE, ['Transfer-Encoding', 'chunked']], `${chunks}0\r\n\r\n`)).status).toBe(413);
+    expect(
+      (await post('/api/firstfactor', [JSON_TYPE, ['Transfer-Encoding', 'chunked']], `${chunks}0\r\n\r\n`))
+        .status,
+    ).toBe(413);
     expect((await post('/api/small', [JSON_TYPE], '"12345678"')).status).toBe(200);
     expect((await post('/api/small', [JSON_TYPE], '"123456789"')).status).toBe(413);
     const form = await post('/form/login', [SAME, FORM_TYPE], 'x'.repeat(16 * 1024 + 1));
@@ -301,13 +370,28 @@ describe('who may change something', () => {
     (await ask(port, 'POST', '/form/login', [FORM_TYPE, ...headers], 'a=b')).status;
 
   test('the portal itself, by the names that a trusted proxy says it was reached under', async () => {
-    const proxy = [['X-Forwarded-Proto', 'https'], ['X-Forwarded-Host', 'portal.example.com']] as const;
+    const proxy = [
+      ['X-Forwarded-Proto', 'https'],
+      ['X-Forwarded-Host', 'portal.example.com'],
+    ] as const;
     expect(await statusOf(...proxy, ['Origin', 'https://portal.example.com'])).toBe(200);
     expect(await statusOf(...proxy, ['Origin', 'https://auth.example.com'])).toBe(403);
     expect(await statusOf(...proxy, ['Origin', 'http://portal.example.com'])).toBe(403);
     expect(await statusOf(['X-Forwarded-Proto', 'https'], ['Origin', 'https://auth.example.com'])).toBe(200);
-    expect(await statusOf(['X-Forwarded-Proto', 'https'], ['X-Forwarded-Host', 'a.example.com:443'], ['Origin', 'https://a.example.com'])).toBe(200);
-    expect(await statusOf(['X-Forwarded-Proto', 'https'], ['X-Forwarded-Host', 'a.example.com:8443'], ['Origin', 'https://a.example.com:8443'])).toBe(200);
+    expect(
+      await statusOf(
+        ['X-Forwarded-Proto', 'https'],
+        ['X-Forwarded-Host', 'a.example.com:443'],
+        ['Origin', 'https://a.example.com'],
+      ),
+    ).toBe(200);
+    expect(
+      await statusOf(
+        ['X-Forwarded-Proto', 'https'],
+        ['X-Forwarded-Host', 'a.example.com:8443'],
+        ['Origin', 'https://a.example.com:8443'],
+      ),
+    ).toBe(200);
     expect(await statusOf(['Origin', 'http://auth.example.com'])).toBe(200);
   });
 
@@ -329,11 +413,21 @@ describe('who may change something', () => {
     expect(await form(SAME)).toBe(303);
     expect(await form(['Origin', 'http://auth.example.com'])).toBe(303);
     expect(await statusOf()).toBe(200);
-    expect((await ask(port, 'POST', '/api/firstfactor', [['Content-Type', 'text/plain']], '{}')).status).toBe(403);
+    expect((await ask(port, 'POST', '/api/firstfactor', [['Content-Type', 'text/plain']], '{}')).status).toBe(
+      403,
+    );
   });
 
   test('a host or scheme that is none is 400, as JSON and as a page', async () => {
-    for (const header of [['X-Forwarded-Proto', 'ftp'], ['X-Forwarded-Proto', 'https, http'], ['X-Forwarded-Host', '<script>'], ['X-Forwarded-Host', 'a b'], ['X-Forwarded-Host', ''], ['X-Forwarded-For', 'nonsense'], ['Host', 'a@b']] as const) {
+    for (const header of [
+      ['X-Forwarded-Proto', 'ftp'],
+      ['X-Forwarded-Proto', 'https, http'],
+      ['X-Forwarded-Host', '<script>'],
+      ['X-Forwarded-Host', 'a b'],
+      ['X-Forwarded-Host', ''],
+      ['X-Forwarded-For', 'nonsense'],
+      ['Host', 'a@b'],
+    ] as const) {
       const what = header.join(': ');
       expect(await statusOf(header), what).toBe(400);
       const page = await ask(port, 'GET', '/', [header]);
@@ -341,7 +435,9 @@ describe('who may change something', () => {
       expect(page.body.toString(), what).not.toContain('script');
       expect((await ask(port, 'GET', '/nowhere', [header])).status, what).toBe(404);
     }
-    expect(await statusOf(['X-Forwarded-Host', 'a.example.com'], ['X-Forwarded-Host', 'b.example.com'])).toBe(400);
+    expect(await statusOf(['X-Forwarded-Host', 'a.example.com'], ['X-Forwarded-Host', 'b.example.com'])).toBe(
+      400,
+    );
     expect(seen).toEqual([]);
     expect(logged).toEqual([]);
   });
@@ -396,7 +492,14 @@ test('below the base path as well as at the root', async () => {
 
 describe('authorization paths', () => {
   test('reach the decision before any route, with every method', async () => {
-    for (const target of ['/api/authz/forward-auth', '/api/authz/', '/api/authz/x/y?z', '/api/verify', '/api/verify?a=b', '/api/verify/x']) {
+    for (const target of [
+      '/api/authz/forward-auth',
+      '/api/authz/',
+      '/api/authz/x/y?z',
+      '/api/verify',
+      '/api/verify?a=b',
+      '/api/verify/x',
+    ]) {
       heads = [];
       expect((await ask(port, 'GET', target)).status, target).toBe(200);
       expect(heads.map((head) => head.target)).toEqual([target]);
@@ -407,7 +510,18 @@ describe('authorization paths', () => {
       expect(heads, target).toEqual([]);
     }
     for (const method of ['POST', 'PUT', 'OPTIONS', 'DELETE', 'PROPFIND', 'HEAD']) {
-      expect((await ask(port, method, '/api/verify', [['X-Forwarded-Method', 'x']], method === 'HEAD' ? '' : 'a body')).status, method).toBe(200);
+      expect(
+        (
+          await ask(
+            port,
+            method,
+            '/api/verify',
+            [['X-Forwarded-Method', 'x']],
+            method === 'HEAD' ? '' : 'a body',
+          )
+        ).status,
+        method,
+      ).toBe(200);
     }
   });
 
@@ -464,7 +578,12 @@ describe('authorization paths', () => {
     const request = 'GET /api/verify HTTP/1.1\r\nHost: a\r\n\r\n';
     wire.send(request.repeat(3) + request.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
     const all = await wire.closed();
-    expect([...all.matchAll(/X-Order: (\d+)/g)].map(([, order]) => order)).toEqual(['200', '201', '202', '203']);
+    expect([...all.matchAll(/X-Order: (\d+)/g)].map(([, order]) => order)).toEqual([
+      '200',
+      '201',
+      '202',
+      '203',
+    ]);
   });
 
   test('a pipelined mix of routes and decisions keeps its order too', async () => {
@@ -487,16 +606,30 @@ describe('authorization paths', () => {
 
   test('an upgrade is a plain request', async () => {
     authorize = () => answer(401);
-    const got = await ask(port, 'GET', '/api/verify', [['Connection', 'Upgrade'], ['Upgrade', 'websocket'], ['Sec-WebSocket-Key', 'x'], ['Sec-WebSocket-Version', '13']]);
+    const got = await ask(port, 'GET', '/api/verify', [
+      ['Connection', 'Upgrade'],
+      ['Upgrade', 'websocket'],
+      ['Sec-WebSocket-Key', 'x'],
+      ['Sec-WebSocket-Version', '13'],
+    ]);
     expect(got.status).toBe(401);
-    expect((await ask(port, 'GET', '/api/state', [['Connection', 'Upgrade'], ['Upgrade', 'h2c']])).status).toBe(200);
+    expect(
+      (
+        await ask(port, 'GET', '/api/state', [
+          ['Connection', 'Upgrade'],
+          ['Upgrade', 'h2c'],
+        ])
+      ).status,
+    ).toBe(200);
   });
 
   test('a slow request does not hold up others', async () => {
     const slow = await openWire(port);
     slow.send('GET /api/verify HTTP/1.1\r\nHost: a\r\nX-Forw');
     const body = await openWire(port);
-    body.send('POST /api/firstfactor HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"a"');
+    body.send(
+      'POST /api/firstfactor HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"a"',
+    );
     for (let i = 0; i < 20; i++) expect((await ask(port, 'GET', '/api/verify')).status).toBe(200);
     expect(slow.received()).toBe('');
     slow.send('arded-Host: b\r\nConnection: close\r\n\r\n');
@@ -521,7 +654,11 @@ describe('what is no request, or too much of one', () => {
     expect((await ask(port, 'GET', '/api/verify', [...many, ['X-Forwarded-Uri', '/last']])).status).toBe(200);
     expect(heads.at(-1)?.header('x-forwarded-uri')).toBe('/last');
     const got = await ask(port, 'GET', '/api/verify', filler(65 * 1024));
-    expect([got.status, got.header('connection'), got.header('cache-control')]).toEqual([431, 'close', 'no-store']);
+    expect([got.status, got.header('connection'), got.header('cache-control')]).toEqual([
+      431,
+      'close',
+      'no-store',
+    ]);
   });
 
   test('more than 32 KiB where it is configured', async () => {
@@ -534,13 +671,28 @@ describe('what is no request, or too much of one', () => {
     ['lines ended by LF alone', 'GET /api/verify HTTP/1.1\nHost: a\n\n'],
     ['one line ended by LF alone', 'GET /api/verify HTTP/1.1\r\nHost: a\nX-Forwarded-Host: b\r\n\r\n'],
     ['CR inside of a line', 'GET /api/verify HTTP/1.1\r\nHost: a\rX-Forwarded-Host: b\r\n\r\n'],
-    ['length and chunks', 'POST /api/verify HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
-    ['chunks and length', 'POST /api/verify HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n'],
-    ['two lengths', 'POST /api/verify HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!'],
-    ['two equal lengths', 'POST /api/verify HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello'],
+    [
+      'length and chunks',
+      'POST /api/verify HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
+    [
+      'chunks and length',
+      'POST /api/verify HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n',
+    ],
+    [
+      'two lengths',
+      'POST /api/verify HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!',
+    ],
+    [
+      'two equal lengths',
+      'POST /api/verify HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello',
+    ],
     ['a negative length', 'POST /api/verify HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n'],
     ['a length with a sign', 'POST /api/verify HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nhello'],
-    ['an unknown transfer coding', 'POST /api/verify HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, x\r\n\r\n0\r\n\r\n'],
+    [
+      'an unknown transfer coding',
+      'POST /api/verify HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, x\r\n\r\n0\r\n\r\n',
+    ],
     ['a blank before the colon', 'GET /api/verify HTTP/1.1\r\nHost : a\r\n\r\n'],
     ['a NUL in a header', 'GET /api/verify HTTP/1.1\r\nHost: a\r\nX-Forwarded-Host: a\0b\r\n\r\n'],
     ['no host', 'GET /api/verify HTTP/1.1\r\n\r\n'],
@@ -559,13 +711,20 @@ describe('what is no request, or too much of one', () => {
   });
 
   test('nothing is smuggled behind a bad chunk', async () => {
-    const all = await raw('POST /api/verify HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\nGET /api/verify?smuggled HTTP/1.1\r\nHost: a\r\n\r\n');
+    const all = await raw(
+      'POST /api/verify HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\nGET /api/verify?smuggled HTTP/1.1\r\nHost: a\r\n\r\n',
+    );
     expect(heads.filter((head) => head.target.includes('smuggled'))).toEqual([]);
     expect(all).not.toMatch(/HTTP\/1\.1 200[^]*HTTP\/1\.1 200/);
   });
 
   test('a client that goes away in the middle does no harm', async () => {
-    for (const part of ['', 'GET', 'GET /api/verify HTTP/1.1\r\nHost: a', 'POST /api/firstfactor HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{']) {
+    for (const part of [
+      '',
+      'GET',
+      'GET /api/verify HTTP/1.1\r\nHost: a',
+      'POST /api/firstfactor HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+    ]) {
       const wire = await openWire(port);
       wire.send(part);
       wire.socket.resetAndDestroy();
@@ -593,20 +752,29 @@ describe('mounts', () => {
   test('have their host to themselves, whatever the path', async () => {
     await restart({ mounts: [mount] });
     for (const host of ['app.example.com', 'APP.example.com', 'app.example.com:8443']) {
-      expect((await ask(port, 'GET', '/api/verify', [['Host', host]])).body.toString(), host).toBe('mounted /api/verify');
+      expect((await ask(port, 'GET', '/api/verify', [['Host', host]])).body.toString(), host).toBe(
+        'mounted /api/verify',
+      );
     }
     expect(heads).toEqual([]);
     for (const host of ['auth.example.com', 'app.example.com.evil.com', 'xapp.example.com']) {
-      expect((await ask(port, 'GET', '/api/state', [['Host', host]])).header('content-type'), host).toContain('json');
+      expect((await ask(port, 'GET', '/api/state', [['Host', host]])).header('content-type'), host).toContain(
+        'json',
+      );
     }
   });
 
   test('only they are asked for upgrades', async () => {
     await restart({ mounts: [mount, { host: 'plain.example.com', handle: mount.handle }] });
-    const upgrade = [['Connection', 'Upgrade'], ['Upgrade', 'x']] as const;
+    const upgrade = [
+      ['Connection', 'Upgrade'],
+      ['Upgrade', 'x'],
+    ] as const;
     expect((await ask(port, 'GET', '/ws', [['Host', 'app.example.com'], ...upgrade])).status).toBe(101);
     expect(upgraded).toEqual(['/ws']);
-    expect((await ask(port, 'GET', '/ws', [['Host', 'plain.example.com'], ...upgrade])).body.toString()).toBe('mounted /ws');
+    expect((await ask(port, 'GET', '/ws', [['Host', 'plain.example.com'], ...upgrade])).body.toString()).toBe(
+      'mounted /ws',
+    );
     authorize = () => answer(401);
     expect((await ask(port, 'GET', '/api/verify', upgrade)).status).toBe(401);
   });

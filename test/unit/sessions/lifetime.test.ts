@@ -25,7 +25,13 @@ test('the absolute end', () => {
 });
 
 describe('is alive', () => {
-  const table: readonly [what: string, session: SessionTimes, after: number, alive: boolean, now?: Lifetimes][] = [
+  const table: readonly [
+    what: string,
+    session: SessionTimes,
+    after: number,
+    alive: boolean,
+    now?: Lifetimes,
+  ][] = [
     ['at once', times(false, 0), 0, true],
     ['one millisecond before inactivity', times(false, 0), 5 * MINUTE - 1, true],
     ['at inactivity', times(false, 0), 5 * MINUTE, true],
@@ -38,18 +44,66 @@ describe('is alive', () => {
     ['remembered: inactivity is not asked', times(true, 0), HOUR, true],
     ['remembered: one millisecond before the end', times(true, 0), 30 * DAY - 1, true],
     ['remembered: at the end', times(true, 30 * DAY - 1), 30 * DAY, false],
-    ['remembered, then switched off: inactivity', times(true, 0), 5 * MINUTE + 1, false, { ...lifetimes, rememberMe: -1 }],
-    ['remembered, then switched off: active', times(true, HOUR - 1), HOUR - 1, true, { ...lifetimes, rememberMe: -1 }],
-    ['remembered, then switched off: expiration', times(true, HOUR), HOUR, false, { ...lifetimes, rememberMe: -1 }],
-    ['expiration shortened later', times(false, 29 * MINUTE), 30 * MINUTE, false, { ...lifetimes, expiration: 30 * MINUTE }],
-    ['before the shorter one', times(false, 29 * MINUTE), 30 * MINUTE - 1, true, { ...lifetimes, expiration: 30 * MINUTE }],
-    ['expiration prolonged later', times(false, HOUR - 1), HOUR, false, { ...lifetimes, expiration: 2 * HOUR }],
+    [
+      'remembered, then switched off: inactivity',
+      times(true, 0),
+      5 * MINUTE + 1,
+      false,
+      { ...lifetimes, rememberMe: -1 },
+    ],
+    [
+      'remembered, then switched off: active',
+      times(true, HOUR - 1),
+      HOUR - 1,
+      true,
+      { ...lifetimes, rememberMe: -1 },
+    ],
+    [
+      'remembered, then switched off: expiration',
+      times(true, HOUR),
+      HOUR,
+      false,
+      { ...lifetimes, rememberMe: -1 },
+    ],
+    [
+      'expiration shortened later',
+      times(false, 29 * MINUTE),
+      30 * MINUTE,
+      false,
+      { ...lifetimes, expiration: 30 * MINUTE },
+    ],
+    [
+      'before the shorter one',
+      times(false, 29 * MINUTE),
+      30 * MINUTE - 1,
+      true,
+      { ...lifetimes, expiration: 30 * MINUTE },
+    ],
+    [
+      'expiration prolonged later',
+      times(false, HOUR - 1),
+      HOUR,
+      false,
+      { ...lifetimes, expiration: 2 * HOUR },
+    ],
     ['remember me shortened later', times(true, 0), DAY, false, { ...lifetimes, rememberMe: DAY }],
     ['before the shorter remember me', times(true, 0), DAY - 1, true, { ...lifetimes, rememberMe: DAY }],
     ['remember me prolonged later', times(true, 0), 30 * DAY, false, { ...lifetimes, rememberMe: 60 * DAY }],
     ['inactivity shortened later', times(false, 0), MINUTE + 1, false, { ...lifetimes, inactivity: MINUTE }],
-    ['inactivity prolonged later', times(false, 0), 10 * MINUTE, true, { ...lifetimes, inactivity: 10 * MINUTE }],
-    ['remember me shorter than expiration', times(true, 0, { ...lifetimes, rememberMe: MINUTE }), MINUTE, false, { ...lifetimes, rememberMe: MINUTE }],
+    [
+      'inactivity prolonged later',
+      times(false, 0),
+      10 * MINUTE,
+      true,
+      { ...lifetimes, inactivity: 10 * MINUTE },
+    ],
+    [
+      'remember me shorter than expiration',
+      times(true, 0, { ...lifetimes, rememberMe: MINUTE }),
+      MINUTE,
+      false,
+      { ...lifetimes, rememberMe: MINUTE },
+    ],
     ['a clock that went back', times(false, MINUTE), -MINUTE, true],
   ];
   test.each(table)('%s', (_what, session, after, alive, now = lifetimes) => {

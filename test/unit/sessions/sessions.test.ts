@@ -4,7 +4,12 @@ import { openMemoryStore } from '../../../src/sessions/drivers/memory.ts';
 import type { Lifetimes } from '../../../src/sessions/lifetime.ts';
 import { createSealer, type Sealer } from '../../../src/sessions/seal.ts';
 import { openSessions, type Session, type Sessions } from '../../../src/sessions/sessions.ts';
-import { type SessionStore, type StoredSession, StoreUnavailable, type Touch } from '../../../src/sessions/store.ts';
+import {
+  type SessionStore,
+  type StoredSession,
+  StoreUnavailable,
+  type Touch,
+} from '../../../src/sessions/store.ts';
 import { storeKeyOf } from '../../../src/sessions/token.ts';
 import { fakeClock, seededRandom } from '../../support/fake-clock.ts';
 
@@ -19,7 +24,9 @@ const DOMAIN = 'example.com';
 const usual: Lifetimes = { expiration: HOUR, inactivity: 5 * MINUTE, rememberMe: 30 * DAY };
 
 /** Sessions over a memory store whose calls are counted and whose records can be altered. */
-function setUp(options: { readonly asynchronous?: boolean; readonly secrets?: readonly [string, ...string[]] } = {}) {
+function setUp(
+  options: { readonly asynchronous?: boolean; readonly secrets?: readonly [string, ...string[]] } = {},
+) {
   const clock = fakeClock();
   const random = seededRandom('sessions');
   const memory = openMemoryStore({}, { clock });
@@ -40,7 +47,9 @@ function setUp(options: { readonly asynchronous?: boolean; readonly secrets?: re
     ...memory,
     findMany(keys) {
       if (failing) throw failing;
-      const found = (memory.findMany(keys) as readonly (StoredSession | null)[]).map((one) => one && alter(one));
+      const found = (memory.findMany(keys) as readonly (StoredSession | null)[]).map(
+        (one) => one && alter(one),
+      );
       return options.asynchronous ? Promise.resolve(found) : found;
     },
     insert(session) {
@@ -83,7 +92,13 @@ function setUp(options: { readonly asynchronous?: boolean; readonly secrets?: re
   };
   const sessions = open(options.secrets ?? ['secret one']);
   const begin = (over: { userId?: string; remembered?: boolean } = {}) =>
-    sessions.begin({ userId: 'john', cookieDomain: DOMAIN, remembered: false, payload: { note: 'first' }, ...over });
+    sessions.begin({
+      userId: 'john',
+      cookieDomain: DOMAIN,
+      remembered: false,
+      payload: { note: 'first' },
+      ...over,
+    });
 
   return {
     clock,
@@ -123,7 +138,15 @@ describe('begin and find', () => {
       payload: { note: 'first' },
     });
     expect(await sessions.find(token, DOMAIN)).toEqual(session);
-    for (const other of ['', session.key, session.publicId, `${token} `, token.slice(1), `"${token}"`, token.toLowerCase()]) {
+    for (const other of [
+      '',
+      session.key,
+      session.publicId,
+      `${token} `,
+      token.slice(1),
+      `"${token}"`,
+      token.toLowerCase(),
+    ]) {
       expect(await sessions.find(other, DOMAIN), other).toBeNull();
     }
   });
@@ -412,7 +435,9 @@ describe('end', () => {
     expect(await sessions.find(c.token, DOMAIN)).toBeNull();
     expect(await sessions.find(b.token, DOMAIN)).not.toBeNull();
     expect(await sessions.find(other.token, DOMAIN)).not.toBeNull();
-    expect(ended.map(({ publicId }) => publicId).sort()).toEqual([a.session.publicId, c.session.publicId].sort());
+    expect(ended.map(({ publicId }) => publicId).sort()).toEqual(
+      [a.session.publicId, c.session.publicId].sort(),
+    );
     expect(ended.every(({ reason, userId }) => reason === 'user-gone' && userId === 'john')).toBe(true);
     expect(await sessions.endAllOf('john', 'user-gone')).toBe(1);
   });
@@ -426,18 +451,21 @@ describe('records that are not as they were written', () => {
     ['createdAt', 1_900_000_000_000],
     ['expiresAt', 1_900_000_000_000],
   ];
-  test.each(columns)('a column %s that differs is a broken record, seen before or not', async (column, value) => {
-    const { sessions, begin, alter, broken } = setUp();
-    const { token, session } = await begin();
-    alter((stored) => ({ ...stored, [column]: value }));
-    expect(await sessions.find(token, DOMAIN)).toBeNull();
-    expect(broken).toEqual([session.key]);
-    alter((stored) => stored);
-    expect(await sessions.find(token, DOMAIN)).not.toBeNull();
-    alter((stored) => ({ ...stored, [column]: value }));
-    expect(await sessions.find(token, DOMAIN)).toBeNull();
-    expect(broken).toEqual([session.key, session.key]);
-  });
+  test.each(columns)(
+    'a column %s that differs is a broken record, seen before or not',
+    async (column, value) => {
+      const { sessions, begin, alter, broken } = setUp();
+      const { token, session } = await begin();
+      alter((stored) => ({ ...stored, [column]: value }));
+      expect(await sessions.find(token, DOMAIN)).toBeNull();
+      expect(broken).toEqual([session.key]);
+      alter((stored) => stored);
+      expect(await sessions.find(token, DOMAIN)).not.toBeNull();
+      alter((stored) => ({ ...stored, [column]: value }));
+      expect(await sessions.find(token, DOMAIN)).toBeNull();
+      expect(broken).toEqual([session.key, session.key]);
+    },
+  );
 
   test('an altered, torn or foreign seal is anonymous and told, and the record stays', async () => {
     const { sessions, begin, alter, broken, memory } = setUp();

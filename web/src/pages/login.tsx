@@ -115,7 +115,7 @@ export function LoginView({ page, base, t }: ViewProps<LoginPage>): JSX.Element 
         action={page.action}
         noValidate={live}
         aria-busy={pending}
-        onSubmit={submit}
+        onSubmit={(event) => void submit(event)}
       >
         <div class="field">
           <label for="username">{t.text('login.username')}</label>

@@ -1,0 +1,98 @@
+import { expect, test } from 'vitest';
+
+import type { GatewayPayload } from '../../../src/authn/gateway-session.ts';
+import { createSessionFinder } from '../../../src/authn/session-cookie.ts';
+import { completeFirstFactor } from '../../../src/login/first-factor.ts';
+import { openMemoryStore } from '../../../src/sessions/drivers/memory.ts';
+import { createSealer } from '../../../src/sessions/seal.ts';
+import { openSessions } from '../../../src/sessions/sessions.ts';
+import { StoreUnavailable } from '../../../src/sessions/store.ts';
+import { BackendUnavailable } from '../../../src/users/backend.ts';
+import { fakeClock, seededRandom } from '../../support/fake-clock.ts';
+import { exampleCom, fakeUsers } from '../authn/fakes.ts';
+
+function setUp() {
+  const clock = fakeClock();
+  const random = seededRandom('first factor');
+  const users = fakeUsers({ john: { password: 'secret', groups: ['dev'] }, harry: { password: 'secret' } });
+  const memory = openMemoryStore({}, { clock });
+  const ended: string[] = [];
+  const attempts: unknown[] = [];
+  const sessions = openSessions<GatewayPayload>({
+    store: memory,
+    sealer: createSealer('gateway', ['secret'], { random }),
+    clock,
+    random,
+    lifetimesOf: () => exampleCom.lifetimes,
+    onEnd: ({ reason }) => ended.push(reason),
+    onBrokenRecord: () => ended.push('broken'),
+  });
+  const finder = createSessionFinder({ sessions, users: users.backend, clock, refreshInterval: null, onRefreshFailure: () => {} });
+  const signIn = (over: Partial<Parameters<typeof completeFirstFactor>[0]> = {}) =>
+    completeFirstFactor(
+      { username: 'john', password: 'secret', remember: false, cookieDomain: exampleCom, cookieHeader: undefined, ip: '203.0.113.5', ...over },
+      { users: users.backend, sessions, finder, clock, onAttempt: (attempt) => attempts.push(attempt) },
+    );
+  return { clock, users, memory, sessions, ended, attempts, signIn };
+}
+
+test('a right password begins a session in the name that the backend gave', async () => {
+  const { signIn, clock, attempts, sessions } = setUp();
+  const started = await signIn({ username: 'JOHN' });
+  expect(started?.session).toMatchObject({
+    userId: 'john',
+    cookieDomain: 'example.com',
+    remembered: false,
+    expiresAt: clock.now() + 3_600_000,
+    payload: { factors: [{ method: 'password', at: clock.now() }], profile: { username: 'john' }, refreshedAt: clock.now() },
+  });
+  expect(await sessions.find(started?.token ?? '', 'example.com')).toEqual(started?.session);
+  expect(attempts).toEqual([{ username: 'JOHN', ip: '203.0.113.5', success: true }]);
+});
+
+test('what does not hold begins nothing and ends nothing', async () => {
+  const { signIn, attempts, memory, ended } = setUp();
+  const before = await signIn();
+  const cookieHeader = `authelia_session=${before?.token}`;
+  expect(await signIn({ password: 'wrong', cookieHeader })).toBeNull();
+  expect(await signIn({ username: 'nobody', cookieHeader })).toBeNull();
+  expect(await memory.listByUser('john')).toHaveLength(1);
+  expect(ended).toEqual([]);
+  expect(attempts).toHaveLength(3);
+});
+
+test('a sign-in over a session gives a new token and ends the old session', async () => {
+  const { signIn, sessions, ended } = setUp();
+  const first = await signIn();
+  const second = await signIn({ username: 'harry', cookieHeader: `a=b; authelia_session=${first?.token}` });
+  expect(second?.token).not.toBe(first?.token);
+  expect(second?.session.publicId).not.toBe(first?.session.publicId);
+  expect(await sessions.find(first?.token ?? '', 'example.com')).toBeNull();
+  expect(await sessions.find(second?.token ?? '', 'example.com')).toMatchObject({ userId: 'harry' });
+  expect(ended).toEqual(['replaced']);
+});
+
+test('a token that the client brings is never taken on', async () => {
+  const { signIn, sessions } = setUp();
+  const planted = 'A'.repeat(43);
+  const started = await signIn({ cookieHeader: `authelia_session=${planted}` });
+  expect(started?.token).not.toBe(planted);
+  expect(await sessions.find(planted, 'example.com')).toBeNull();
+});
+
+test('remembered only where that is offered', async () => {
+  const { signIn, clock } = setUp();
+  const remembered = await signIn({ remember: true });
+  expect(remembered?.session).toMatchObject({ remembered: true, expiresAt: clock.now() + 2_592_000_000 });
+  const off = { ...exampleCom, lifetimes: { ...exampleCom.lifetimes, rememberMe: -1 } };
+  expect((await signIn({ remember: true, cookieDomain: off }))?.session.remembered).toBe(false);
+});
+
+test('what cannot answer throws, and nobody is signed in', async () => {
+  const { signIn, users, memory } = setUp();
+  users.fail();
+  await expect(signIn()).rejects.toThrow(BackendUnavailable);
+  users.fail(false);
+  await memory.close();
+  await expect(signIn()).rejects.toThrow(StoreUnavailable);
+});
