@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { nearestWord } from '../lib/nearest-word.ts';
 import { compileRegex } from '../lib/regex.ts';
 import {

@@ -92,7 +92,7 @@ export function parseAddress(text: string, rules: AddressRules): Address {
 
 function parseSocket(scheme: string | undefined, rest: string): Address {
   if (scheme === undefined) throw new Error('must be a host and a port, not a socket');
-  const [name = '', query = ''] = splitOnce(rest, '?');
+  const [name, query] = splitOnce(rest, '?');
   if (!/^[/@]./.test(name))
     throw new Error('must name a socket by its absolute path, or an abstract one as @name');
   const parameters = new URLSearchParams(query);

@@ -86,7 +86,7 @@ export async function generateKeyPair(kind: KeyKind): Promise<{ privateKey: stri
   const { privateKey, publicKey } = await newKeys(kind);
   return {
     privateKey: pemOf(privateKey),
-    publicKey: String(KeyObject.from(publicKey).export({ type: 'spki', format: 'pem' })),
+    publicKey: KeyObject.from(publicKey).export({ type: 'spki', format: 'pem' }),
   };
 }
 
@@ -246,7 +246,7 @@ function newKeys(kind: KeyKind): Promise<webcrypto.CryptoKeyPair> {
 }
 
 const pemOf = (key: webcrypto.CryptoKey): string =>
-  String(KeyObject.from(key).export({ type: 'pkcs8', format: 'pem' }));
+  KeyObject.from(key).export({ type: 'pkcs8', format: 'pem' });
 
 interface Signing {
   name: string;

@@ -119,7 +119,7 @@ describe('unsafe targets', () => {
       'https://app.example.com.evil.test/',
       'https://ⓐpp.example.com/',
       'https://аpp.example.com/',
-      'https://app.example.com/'.replace('a', '\u{1d41a}'),
+      'https://\u{1d41a}pp.example.com/',
       'https://app.example.com\uff0eevil.test/',
       'https://evil.test\uff0f.example.com/',
       'https://evil.test\u2044.example.com/',
@@ -173,7 +173,7 @@ describe('unsafe targets', () => {
       '<https://app.example.com/>',
       'url=https://app.example.com/',
       'https://app.example.com/\r\nSet-Cookie: a=b',
-      'https://app.example.com/%zz'.replace('%zz', '\u0000'),
+      'https://app.example.com/\u0000',
     ],
     'a path that cannot be read safely': [
       'https://app.example.com/%00',
@@ -181,7 +181,6 @@ describe('unsafe targets', () => {
       'https://app.example.com/%',
       'https://app.example.com/%c0%af',
       'https://app.example.com/a\\b',
-      'https://app.example.com/#fragment'.replace('/#', '/\\#'),
       'https://app.example.com/ü',
     ],
     'a portal that leads on': [
