@@ -9,6 +9,8 @@ export interface Events {
   /** A record that was altered, torn or foreign: its cookie is anonymous, the others are untouched. */
   sessionBroken(storeKey: string): void;
   profileNotRefreshed(error: unknown): void;
+  /** The session store stopped answering, or answers again. */
+  storeIs(state: 'down' | 'up', cause?: unknown): void;
 }
 
 export interface AccessDecided {
@@ -69,6 +71,12 @@ export function createEvents(logger: Logger, deps: { readonly now: () => number 
 
     sessionBroken(storeKey) {
       logger.error({ record: storeKey }, 'a session record is corrupt; its cookie counts as anonymous');
+    },
+
+    storeIs(state, cause) {
+      if (state === 'down')
+        logger.error({ error: cause }, 'the session store is down; visitors are told to come again');
+      else logger.info({}, 'the session store answers again');
     },
 
     profileNotRefreshed(error) {

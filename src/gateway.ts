@@ -3,9 +3,8 @@ import type { Server } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
 
 import { askAuthorization, askProxyAuthorization, createBasicScheme } from './authn/basic.ts';
-import type { GatewayPayload, GatewaySessions } from './authn/gateway-session.ts';
 import type { Challenge, Scheme } from './authn/scheme.ts';
-import { createSessionFinder, createSessionScheme } from './authn/session-cookie.ts';
+import { type Degraded, createSessionFinder, createSessionScheme } from './authn/session-cookie.ts';
 import type { Configuration } from './config/schema.ts';
 import { compilePolicy } from './decision/policy.ts';
 import { createEvents, type Events } from './events.ts';
@@ -13,12 +12,12 @@ import { type Authorize, createAuthorize } from './forward-auth/authorize.ts';
 import type { AuthnStrategyConfig } from './forward-auth/config.ts';
 import type { Endpoint } from './forward-auth/endpoints.ts';
 import type { Dialect } from './forward-auth/respond.ts';
+import { cookieDomainsOf, openGatewaySessions, sessionStoreName } from './gateway-sessions.ts';
 import { createHealthRoutes } from './http/health.ts';
 import type { Mount } from './http/route.ts';
 import { createHttpServer, type HttpContent, type HttpServer, type ListenAddress } from './http/server.ts';
 import { createTrustedProxies } from './http/trusted-proxies.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
-import { parseHttpsTarget } from './lib/https-target.ts';
 import type { Logger } from './lib/logger.ts';
 import { type Random, systemRandom } from './lib/random.ts';
 import { createActions } from './portal/actions.ts';
@@ -28,12 +27,9 @@ import { openCatalogue } from './portal/catalogue.ts';
 import { createPages } from './portal/pages.ts';
 import { loadRenderer } from './portal/renderer.ts';
 import { createStaticRoutes } from './portal/static.ts';
-import { createCookieDomains, type CookieDomains } from './sessions/cookie-domains.ts';
-import { sessionStores } from './sessions/registry.ts';
-import { createSealer } from './sessions/seal.ts';
-import { openSessions } from './sessions/sessions.ts';
+import type { CookieDomains } from './sessions/cookie-domains.ts';
 import type { UserBackend } from './users/backend.ts';
-import { openHashQueue } from './users/hash-queue.ts';
+import { HASH_MEMORY_BUDGET, hashConcurrency, openHashQueue } from './users/hash-queue.ts';
 import { userBackends } from './users/registry.ts';
 import { systemTimers } from './lib/timers.ts';
 
@@ -43,6 +39,8 @@ import { systemTimers } from './lib/timers.ts';
  */
 export interface Gateway {
   readonly server: Server;
+  /** Whether sessions outlive this process. */
+  readonly keepsSessions: boolean;
   /** The decision itself, for engines in this process. */
   readonly authorize: Authorize;
   listen(): Promise<void>;
@@ -72,7 +70,14 @@ const FIXED = [
   'server.address',
   'server.buffers',
   'server.timeouts',
+  'server.workers',
   'server.tls.client_certificates',
+  'session.secret',
+  'session.accepted_secrets',
+  'session.redis',
+  'session.postgres',
+  'session.filesystem',
+  'session.degraded',
   'log',
 ] as const;
 
@@ -87,28 +92,43 @@ interface Core {
 export async function createGateway(config: Configuration, deps: GatewayDeps): Promise<Gateway> {
   const { logger, clock = systemClock, random = systemRandom } = deps;
   const events = createEvents(logger, { now: () => clock.now() });
-  const hashQueue = openHashQueue({}, { timers: systemTimers });
+  // The workers of one machine share its cores and memory.
+  const { workers } = config.server;
+  const hashQueue = openHashQueue(
+    {
+      concurrency: Math.max(1, Math.floor(hashConcurrency() / workers)),
+      budget: HASH_MEMORY_BUDGET / workers,
+    },
+    { timers: systemTimers },
+  );
   const render = await loadRenderer(`${deps.webDirectory}/server.js`);
   let draining = false;
   let core: Core;
 
-  const realm = 'gateway';
-  const secret = config.session.secret ?? random.bytes(32).toString('base64url');
-  const sessions: GatewaySessions = openSessions<GatewayPayload>({
-    store: sessionStores.memory({}, { clock }),
-    sealer: createSealer(realm, [secret], { random }),
+  const sessions = await openGatewaySessions(config, {
     clock,
     random,
+    logger,
+    events,
     lifetimesOf: (domain) => core.cookieDomains.get(domain)?.lifetimes ?? null,
-    onEnd: (ended) => events.sessionEnded(ended),
-    onBrokenRecord: (key) => events.sessionBroken(key),
   });
+
+  /** At once, rather than when the profile is next read. What fails here is made good then. */
+  const onGone = (usernames: readonly string[]): void => {
+    for (const username of usernames) {
+      sessions
+        .endAllOf(username, 'user-gone')
+        .catch((error: unknown) =>
+          logger.warn({ error, username }, 'the sessions of a person who is gone could not be ended yet'),
+        );
+    }
+  };
 
   const openUsers = async (next: Configuration): Promise<UserBackend> => {
     const { file } = next.authentication_backend;
     if (!file)
       throw new Error('authentication_backend.file is not set, and this release has no other backend');
-    return userBackends.file(file, { random, timers: systemTimers, logger, hashQueue });
+    return userBackends.file(file, { random, timers: systemTimers, logger, hashQueue, onGone });
   };
 
   const authorize: Authorize = (head) => core.content.authorize(head);
@@ -122,10 +142,11 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       users,
       clock,
       refreshInterval: refreshIntervalOf(next),
+      maximumStaleness: next.authentication_backend.maximum_staleness,
       onRefreshFailure: (error) => events.profileNotRefreshed(error),
     });
     const onAttempt: Events['passwordChecked'] = (attempt) => events.passwordChecked(attempt);
-    const sessionScheme = createSessionScheme({ finder, sessions });
+    const sessionScheme = createSessionScheme({ finder, sessions, degraded: degradedOf(next) });
     const schemeOf = (strategy: AuthnStrategyConfig): Scheme[] => {
       const header = BASIC_STRATEGIES[strategy.name];
       if (!header) return [sessionScheme];
@@ -143,7 +164,16 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       }),
     );
 
-    const actions = createActions({ cookieDomains, policy, users, sessions, finder, clock, onAttempt });
+    const actions = createActions({
+      cookieDomains,
+      policy,
+      users,
+      sessions,
+      finder,
+      clock,
+      random,
+      onAttempt,
+    });
     const assetPath = next.server.asset_path;
     const override = assetPath === undefined ? {} : { override: `${assetPath}/locales` };
     const catalogue = openCatalogue({ builtin: `${deps.webDirectory}/locales`, ...override });
@@ -152,6 +182,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       actions,
       render,
       catalogue,
+      clock,
       random,
       theme: themeOf(next.theme),
       branding: brandingOf(assets),
@@ -212,10 +243,11 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
 
   return {
     server: http.server,
+    keepsSessions: sessionStoreName(config) !== 'memory',
     authorize,
 
     async listen() {
-      await http.listen(listenAddressOf(serverConfig.address));
+      await http.listen(listenAddressOf(serverConfig));
     },
 
     async reload(next) {
@@ -263,27 +295,13 @@ const BASIC_STRATEGIES: Partial<
   HeaderLegacy: { header: 'legacy', challenge: askAuthorization },
 };
 
-function cookieDomainsOf(config: Configuration): CookieDomains {
-  return createCookieDomains(
-    config.session.cookies.map((cookie) => ({
-      domain: cookie.domain,
-      cookieName: cookie.name,
-      sameSite: cookie.same_site,
-      lifetimes: {
-        expiration: cookie.expiration,
-        inactivity: cookie.inactivity,
-        rememberMe: cookie.remember_me,
-      },
-      portalUrl:
-        cookie.authelia_url === undefined ? null : (parseHttpsTarget(cookie.authelia_url)?.href ?? null),
-      defaultRedirectionUrl: cookie.default_redirection_url ?? null,
-    })),
-  );
-}
-
 function refreshIntervalOf(config: Configuration): number | null {
   const { refresh_interval: interval } = config.authentication_backend;
   return interval === 'always' ? 0 : interval === 'disable' ? null : interval;
+}
+
+function degradedOf({ session: { degraded } }: Configuration): Degraded | null {
+  return degraded ? { maximumAge: degraded.maximum_age, twoFactor: degraded.two_factor } : null;
 }
 
 function themeOf(theme: string): 'light' | 'dark' | 'auto' {
@@ -303,10 +321,12 @@ function certificateOf({
   return { cert: readFileSync(tls.certificate), key: readFileSync(tls.key), ...(ca.length > 0 && { ca }) };
 }
 
-function listenAddressOf(address: Configuration['server']['address']): ListenAddress {
+/** Several workers listen on the port side by side, and the kernel spreads connections; a socket they share. */
+function listenAddressOf({ address, workers }: Configuration['server']): ListenAddress {
   if (address.socketPath !== undefined) return { path: address.socketPath };
   if (address.scheme === 'fd') return { fd: Number(address.host) };
-  return { port: address.port, ...(address.host !== '' && { host: address.host }) };
+  const beside = workers > 1 ? { reusePort: true, exclusive: true } : {};
+  return { port: address.port, ...(address.host !== '' && { host: address.host }), ...beside };
 }
 
 function valueAt(config: Configuration, key: string): unknown {

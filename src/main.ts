@@ -10,6 +10,7 @@ const commands: ReadonlyMap<string, (io: CliIo) => Promise<Command>> = new Map([
   ['config', async (io) => (await import('./cli/config.ts')).configCommand(io)],
   ['crypto', async (io) => (await import('./cli/crypto.ts')).cryptoCommand(io)],
   ['demo', async (io) => (await import('./cli/demo.ts')).demoCommand(io)],
+  ['sessions', async (io) => (await import('./cli/sessions.ts')).sessionsCommand(io)],
 ]);
 
 async function main(argv: readonly string[]): Promise<void> {

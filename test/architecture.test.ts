@@ -22,10 +22,14 @@ const STEPS: readonly (readonly string[])[] = [
   ['forward-auth', 'oidc'],
   ['portal', 'outposts', 'proxy'],
   ['config'],
+  ['gateway-sessions'],
   ['gateway', 'outpost'],
   ['cli'],
   ['main'],
 ];
+
+/** The files that join the rooms. */
+const WIRING = ['gateway-sessions', 'gateway', 'outpost'];
 
 /** Neighbours that may know each other, with the reason. */
 const ALLOWED: Readonly<Record<string, string>> = {
@@ -37,15 +41,24 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@fastify/http-proxy': ['proxy/'],
   '@node-rs/argon2': ['users/'],
   '@peculiar/x509': ['lib/certificates.ts'],
+  '@redis/client': ['lib/redis.ts', 'lib/redis/'],
   bcryptjs: ['users/'],
   commander: ['cli/', 'main.ts'],
   fastify: ['http/', 'proxy/'],
   pino: ['lib/logger.ts'],
   re2js: ['lib/regex.ts'],
+  pg: ['lib/postgres.ts', 'lib/postgres/'],
   'reflect-metadata': ['lib/certificates.ts'],
   tldts: ['lib/public-suffix.ts'],
   yaml: ['config/', 'users/'],
-  zod: ['config/', 'lib/schema.ts', '*/config.ts', 'lib/*-config.ts', 'lib/tls-config.ts'],
+  zod: [
+    'config/',
+    'lib/schema.ts',
+    '*/config.ts',
+    'lib/*-config.ts',
+    'sessions/driver.ts',
+    'sessions/drivers/',
+  ],
 };
 
 /** Files that are functions of their arguments alone. */
@@ -132,7 +145,7 @@ describe('directions', () => {
   test('only cli, main and the wiring files import config/', () => {
     const wrong = files.filter(
       ({ path, imports }) =>
-        !['config', 'cli', 'main', 'gateway', 'outpost'].includes(roomOf(path)) &&
+        !['config', 'cli', 'main', ...WIRING].includes(roomOf(path)) &&
         imports.some(({ from }) => /(?:^|\/)config\/[a-z-]+\.ts$/.test(from)),
     );
     expect(wrong.map(({ path }) => path)).toEqual([]);
@@ -145,7 +158,9 @@ describe('directions', () => {
     );
     const registries = files.filter(
       ({ path, imports }) =>
-        !['config', 'gateway', 'outpost'].includes(roomOf(path)) &&
+        !['config', ...WIRING].includes(roomOf(path)) &&
+        // A room's own section of the configuration is derived from its registry.
+        !path.endsWith('/config.ts') &&
         imports.some(({ from }) => from.endsWith('registry.ts')),
     );
     expect([...drivers, ...registries].map(({ path }) => path)).toEqual([]);

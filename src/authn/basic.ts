@@ -1,6 +1,7 @@
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 
 import type { HeaderName } from '../http/request-head.ts';
+import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { PasswordCheck, UserBackend } from '../users/backend.ts';
@@ -68,7 +69,7 @@ const CACHE_LIMIT = 10_000;
  */
 function cached(lifespan: number, { users, clock, random }: BasicDeps): Check {
   const key = createSecretKey(random.bytes(32));
-  const known = new Map<string, { readonly digest: Buffer; readonly until: number }>();
+  const known = new BoundedMap<string, { readonly digest: Buffer; readonly until: number }>(CACHE_LIMIT);
   const underWay = new Map<string, Promise<PasswordCheck>>();
 
   return async (username, password) => {
@@ -88,12 +89,6 @@ function cached(lifespan: number, { users, clock, random }: BasicDeps): Check {
     const started = users.checkPassword(username, password).then((result) => {
       if (result.status === 'success') {
         known.delete(result.user.username);
-        if (known.size >= CACHE_LIMIT) {
-          for (const oldest of known.keys()) {
-            known.delete(oldest);
-            break;
-          }
-        }
         known.set(result.user.username, { digest, until: clock.now() + lifespan });
       }
       return result;

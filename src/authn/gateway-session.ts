@@ -8,6 +8,17 @@ export interface GatewayPayload {
   readonly profile: UserProfile;
   /** When the profile was last read from the user backend, in milliseconds since 1970. */
   readonly refreshedAt: number;
+  /** Where the sign-in came from. */
+  readonly device: Device;
+  /** SHA-256 (base64url) of the cookie that binds what is changed at the portal to the browser that signed in. */
+  readonly portalBinding: string;
+}
+
+export interface Device {
+  /** What the browser called itself: printable ASCII, at most 512 characters; empty when it said nothing. */
+  readonly userAgent: string;
+  /** The client's address. */
+  readonly ip: string;
 }
 
 export interface CompletedFactor {

@@ -8,6 +8,8 @@ import type { UserProfile } from '../users/backend.ts';
 export interface Identity {
   readonly user: UserProfile;
   readonly level: AuthenticationLevel;
+  /** Not from the store, which is down, but from what this process saw in it a short while ago: good for reading only. */
+  readonly isDegraded?: boolean;
 }
 
 export interface AuthnRequest {

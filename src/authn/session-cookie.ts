@@ -2,9 +2,10 @@ import { findCookie } from '../http/cookies.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import type { CookieDomain } from '../sessions/cookie-domains.ts';
-import type { UserBackend, UserProfile } from '../users/backend.ts';
+import { StoreUnavailable } from '../sessions/store.ts';
+import { BackendUnavailable, type UserBackend, type UserProfile } from '../users/backend.ts';
 import { type GatewaySession, type GatewaySessions, levelOf } from './gateway-session.ts';
-import type { Scheme, SchemeResult } from './scheme.ts';
+import type { AuthnRequest, Scheme, SchemeResult } from './scheme.ts';
 
 /** The session that a `Cookie` header names, with a profile that is fresh enough. */
 export interface SessionFinder {
@@ -18,6 +19,8 @@ export interface SessionFinderDeps {
   readonly clock: Clock;
   /** Milliseconds after which a profile is read again; 0: each time; null: never. */
   readonly refreshInterval: number | null;
+  /** Milliseconds for which a profile holds while the user backend does not answer; then `BackendUnavailable`. */
+  readonly maximumStaleness: number;
   /** The profile could not be read or written; the session goes on with what is known. */
   readonly onRefreshFailure: (error: unknown) => void;
 }
@@ -45,6 +48,9 @@ export function createSessionFinder(deps: SessionFinderDeps): SessionFinder {
     if (!session || refreshInterval === null) return session;
     if (clock.now() - session.payload.refreshedAt < refreshInterval) return session;
     const failed = (error: unknown): GatewaySession => {
+      if (clock.now() - session.payload.refreshedAt > refreshInterval + deps.maximumStaleness) {
+        throw new BackendUnavailable('the user backend has not answered for too long', { cause: error });
+      }
       deps.onRefreshFailure(error);
       return session;
     };
@@ -68,34 +74,77 @@ export function createSessionFinder(deps: SessionFinderDeps): SessionFinder {
   };
 }
 
-/** The scheme `CookieSession`. */
-export function createSessionScheme(deps: {
+/** What may pass while the session store is down (`session.degraded`). */
+export interface Degraded {
+  /** Milliseconds. */
+  readonly maximumAge: number;
+  readonly twoFactor: boolean;
+}
+
+interface SessionSchemeDeps {
   readonly finder: SessionFinder;
   readonly sessions: GatewaySessions;
-}): Scheme {
-  const { finder, sessions } = deps;
+  readonly degraded: Degraded | null;
+}
+
+/** The scheme `CookieSession`. */
+export function createSessionScheme({ finder, sessions, degraded }: SessionSchemeDeps): Scheme {
   const recognise = (
     session: GatewaySession | null,
     claimed: string | undefined,
   ): MaybePromise<SchemeResult> => {
     if (!session) return 'skip';
-    if (claimed !== undefined && claimed.toLowerCase() !== session.userId.toLowerCase()) {
+    if (isAnother(session, claimed)) {
       return sessions.end(session, 'user-mismatch').then(() => 'skip');
     }
     sessions.noteActivity(session);
     return { user: session.payload.profile, level: levelOf(session.payload.factors) };
   };
+
+  /** The store does not answer: what was seen a moment ago may do, if that is configured. */
+  const fallBack = (
+    error: unknown,
+    { head, cookieDomain }: AuthnRequest,
+    claimed: string | undefined,
+  ): SchemeResult => {
+    const token = findCookie(head.header('cookie') ?? '', cookieDomain.cookieName);
+    const known =
+      degraded && token && error instanceof StoreUnavailable
+        ? sessions.lastVerified(token, cookieDomain.domain, degraded.maximumAge)
+        : null;
+    if (!known || isAnother(known, claimed)) throw error;
+    const level = levelOf(known.payload.factors);
+    return {
+      user: known.payload.profile,
+      level: degraded?.twoFactor || level < 1 ? level : 1,
+      isDegraded: true,
+    };
+  };
+
   return {
     challenge: null,
-    authenticate({ head, cookieDomain }) {
+    authenticate(request) {
+      const { head, cookieDomain } = request;
       if (head.flaw('session-username')) return 'failure';
-      const session = finder.find(head.header('cookie'), cookieDomain);
       // A proxy that knows whom it has in front of it says so; another person's cookie is then a stolen one.
       const claimed = head.header('session-username') || undefined;
-      if (session instanceof Promise) return session.then((found) => recognise(found, claimed));
-      return recognise(session, claimed);
+      try {
+        const session = finder.find(head.header('cookie'), cookieDomain);
+        if (!(session instanceof Promise)) return recognise(session, claimed);
+        const recognised = session.then((found) => recognise(found, claimed));
+        return degraded
+          ? recognised.catch((error: unknown) => fallBack(error, request, claimed))
+          : recognised;
+      } catch (error) {
+        return fallBack(error, request, claimed);
+      }
     },
   };
+}
+
+/** Whether a proxy says that it has somebody else in front of it. */
+function isAnother({ userId }: GatewaySession, claimed: string | undefined): boolean {
+  return claimed !== undefined && claimed.toLowerCase() !== userId.toLowerCase();
 }
 
 function sameProfile(a: UserProfile, b: UserProfile): boolean {

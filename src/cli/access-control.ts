@@ -8,6 +8,7 @@ import type { AuthenticationLevel, Subject, TargetRequest } from '../decision/ta
 import { parseCanonicalUrl } from '../lib/canonical-url.ts';
 import { canonicalAddress } from '../lib/ip-network.ts';
 import { addConfigOptions, type ConfigOptions } from './config-options.ts';
+import { formatTable } from './format-table.ts';
 import type { CliIo } from './io.ts';
 
 interface CheckOptions extends ConfigOptions {
@@ -38,19 +39,6 @@ function readTarget({ url, method, ip = '' }: CheckOptions): TargetRequest {
 function readSubject({ username = '', groups = '' }: CheckOptions): Subject {
   const names = groups.split(',').map((group) => group.trim());
   return { username, groups: names.filter((group) => group !== '') };
-}
-
-function formatTable(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
 }
 
 function wordFor(report: RuleReport, column: (typeof columns)[number]): string {

@@ -22,6 +22,8 @@ interface Person {
 }
 
 const DOMAIN = 'demo.localhost';
+export const PORTAL = `auth.${DOMAIN}`;
+export const COOKIE_NAME = '__Secure-sallyport';
 const SITES = ['whoami', 'admin', 'public', 'bank'].map((name) => `${name}.${DOMAIN}`);
 const PEOPLE = [
   { name: 'alice', displayName: 'Alice Ångström', groups: ['admins', 'family'] },
@@ -58,7 +60,7 @@ export async function prepareDemo(
   }
   if (!existsSync(at('session-secret')))
     write('session-secret', `${deps.random.bytes(48).toString('base64url')}\n`);
-  write('configuration.yml', configuration(at, port, readFileSync(at('session-secret'), 'utf8').trim()));
+  write('configuration.yml', configuration(at, port, direct(at, port)));
   const people = JSON.parse(readFileSync(at('people.json'), 'utf8')) as readonly Person[];
   return { configuration: at('configuration.yml'), sites: SITES, people };
 }
@@ -78,15 +80,51 @@ async function usersFile(people: readonly Person[], random: Random): Promise<str
   return `users:\n${entries.join('')}`;
 }
 
-function configuration(at: (name: string) => string, port: number, secret: string): string {
+/** The configuration of one of several replicas, behind the demo's own front; answers where it stands. */
+export function writeReplica(
+  folder: string,
+  number: number,
+  {
+    port,
+    replicaPort,
+    store,
+  }: { readonly port: number; readonly replicaPort: number; readonly store: string },
+): string {
+  const at = (name: string): string => join(folder, name);
+  const file = at(`replica-${number}.yml`);
+  const listener = `server:\n  address: 'tcp://127.0.0.1:${replicaPort}/'\nlog:\n  level: warn\n`;
+  writeFileSync(file, configuration(at, port, listener, storeSection(store)), { mode: 0o600 });
+  return file;
+}
+
+function storeSection(store: string): string {
+  const url = new URL(store);
+  const login =
+    (url.username && `    username: '${decodeURIComponent(url.username)}'\n`) +
+    (url.password && `    password: '${decodeURIComponent(url.password)}'\n`);
+  if (url.protocol === 'redis:')
+    return `  redis:\n    host: ${url.hostname}\n    port: ${url.port || 6379}\n${login}`;
+  if (!/^postgres(?:ql)?:$/.test(url.protocol))
+    throw new Error(`--store: ${url.protocol} is neither redis: nor postgres:`);
+  return `  postgres:\n    address: 'tcp://${url.hostname}:${url.port || 5432}'\n    database: '${url.pathname.slice(1)}'\n${login}`;
+}
+
+/** The gateway speaks TLS itself. */
+function direct(at: (name: string) => string, port: number): string {
   const path = (name: string): string => JSON.stringify(at(name));
-  return `# Written by "sallyport demo" at each start.
-server:
+  return `server:
   address: 'tcp://127.0.0.1:${port}/'
   tls:
     certificate: ${path('certificate.pem')}
     key: ${path('key.pem')}
+`;
+}
 
+function configuration(at: (name: string) => string, port: number, listener: string, store = ''): string {
+  const path = (name: string): string => JSON.stringify(at(name));
+  const secret = readFileSync(at('session-secret'), 'utf8').trim();
+  return `# Written by "sallyport demo" at each start.
+${listener}
 theme: auto
 
 authentication_backend:
@@ -94,14 +132,14 @@ authentication_backend:
     path: ${path('users.yml')}
 
 session:
-  name: __Secure-sallyport
+  name: ${COOKIE_NAME}
   secret: '${secret}'
   expiration: 12h
   inactivity: 1h
   cookies:
     - domain: ${DOMAIN}
-      authelia_url: 'https://auth.${DOMAIN}:${port}'
-
+      authelia_url: 'https://${PORTAL}:${port}'
+${store}
 access_control:
   default_policy: deny
   rules:

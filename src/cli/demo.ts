@@ -10,7 +10,7 @@ import { systemClock } from '../lib/clock.ts';
 import { openLogger } from '../lib/logger.ts';
 import { systemRandom } from '../lib/random.ts';
 import { createReverseProxy } from '../proxy/reverse-proxy.ts';
-import { prepareDemo } from './demo-files.ts';
+import { COOKIE_NAME, type DemoFiles, prepareDemo } from './demo-files.ts';
 import type { CliIo } from './io.ts';
 import { webDirectory } from './serve.ts';
 import { whoami } from './whoami.ts';
@@ -18,6 +18,8 @@ import { whoami } from './whoami.ts';
 interface DemoOptions {
   readonly dir: string;
   readonly port: number;
+  readonly replicas: number;
+  readonly store?: string;
 }
 
 /** `sallyport demo`: a protected sample site on this machine, with nothing else installed. */
@@ -26,6 +28,16 @@ export function demoCommand(io: CliIo): Command {
     .description('run a protected sample site on this machine, on embedded defaults')
     .option('--dir <folder>', 'where secrets, users and certificates are kept', 'sallyport-demo')
     .option('--port <number>', 'port of the site and the portal', parsePort, 8443)
+    .option(
+      '--replicas <number>',
+      'gateways that share their sessions; one of them is killed',
+      parseReplicas,
+      1,
+    )
+    .option(
+      '--store <url>',
+      'where replicas keep sessions: redis://… or postgres://…; default: a redis-server of its own',
+    )
     .action(async (options: DemoOptions) => {
       try {
         await demo(options, io);
@@ -38,9 +50,38 @@ export function demoCommand(io: CliIo): Command {
     });
 }
 
-async function demo({ dir, port }: DemoOptions, io: CliIo): Promise<void> {
+async function demo({ dir, port, replicas, store }: DemoOptions, io: CliIo): Promise<void> {
   const folder = resolve(dir);
   const files = await prepareDemo(folder, port, { clock: systemClock, random: systemRandom });
+  const running =
+    replicas > 1
+      ? await (
+          await import('./demo-replicas.ts')
+        ).runReplicas(files, { folder, port, replicas, store: store ?? null }, io)
+      : await runSingle(files);
+  io.out(welcome(files, folder, port));
+  if (replicas > 1)
+    io.out(`  ${replicas} replicas share their sessions. In 20 seconds one of them is killed.\n\n`);
+
+  let stopping = false;
+  const stop = async (): Promise<void> => {
+    if (stopping) return io.exit(130);
+    stopping = true;
+    io.out('\nStopping …\n');
+    try {
+      await running.close();
+      io.exit(0);
+    } catch (error) {
+      io.err(`sallyport demo: ${String(error)}\n`);
+      io.exit(1);
+    }
+  };
+  process.on('SIGINT', () => void stop());
+  process.on('SIGTERM', () => void stop());
+}
+
+/** One gateway with TLS, its own reverse proxy and the sample application, all in this process. */
+async function runSingle(files: DemoFiles): Promise<{ close(): Promise<void> }> {
   const { config, problems } = loadConfiguration({
     files: [files.configuration],
     environment: {},
@@ -51,12 +92,15 @@ async function demo({ dir, port }: DemoOptions, io: CliIo): Promise<void> {
   const application = createServer(whoami);
   await new Promise<void>((done) => void application.listen(0, '127.0.0.1', done));
   const upstream = `http://127.0.0.1:${(application.address() as AddressInfo).port}`;
-  const cookieNames = config.session.cookies.map((cookie) => cookie.name);
-
   const logger = openLogger({ level: 'warn', format: 'text' }, { clock: systemClock });
   const proxies = await Promise.all(
     files.sites.map((host) =>
-      createReverseProxy({ host, upstream, cookieNames, authorize: (head) => gateway.authorize(head) }),
+      createReverseProxy({
+        host,
+        upstream,
+        cookieNames: [COOKIE_NAME],
+        authorize: (head) => gateway.authorize(head),
+      }),
     ),
   );
   const gateway = await createGateway(config, {
@@ -65,28 +109,16 @@ async function demo({ dir, port }: DemoOptions, io: CliIo): Promise<void> {
     mounts: () => proxies,
   });
   await gateway.listen();
-  io.out(welcome(files, folder, port));
-
-  let stopping = false;
-  const stop = (): void => {
-    if (stopping) return io.exit(130);
-    stopping = true;
-    io.out('\nStopping …\n');
-    application.close();
-    application.closeAllConnections();
-    Promise.all([gateway.close(2000), ...proxies.map((proxy) => proxy.close())]).then(
-      () => io.exit(0),
-      (error: unknown) => {
-        io.err(`sallyport demo: ${String(error)}\n`);
-        io.exit(1);
-      },
-    );
+  return {
+    async close() {
+      application.close();
+      application.closeAllConnections();
+      await Promise.all([gateway.close(2000), ...proxies.map((proxy) => proxy.close())]);
+    },
   };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
 }
 
-function welcome(files: Awaited<ReturnType<typeof prepareDemo>>, folder: string, port: number): string {
+function welcome(files: DemoFiles, folder: string, port: number): string {
   const at = (name: string): string => `https://${name}.demo.localhost:${port}/`;
   const people = files.people.map(
     ({ name, password, groups }) => `    ${name.padEnd(6)} ${password}   (${groups.join(', ')})`,
@@ -111,6 +143,13 @@ ${people.join('\n')}
   Ctrl-C ends it.
 
 `;
+}
+
+function parseReplicas(text: string): number {
+  const replicas = Number(text);
+  if (!Number.isInteger(replicas) || replicas < 1 || replicas > 8)
+    throw new InvalidArgumentError('It must be 1 to 8.');
+  return replicas;
 }
 
 function parsePort(text: string): number {

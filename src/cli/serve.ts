@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 
 import { formatProblem, loadConfiguration, type ConfigurationSource } from '../config/load.ts';
@@ -8,9 +9,10 @@ import { systemClock } from '../lib/clock.ts';
 import { openLogger, type OpenLogger } from '../lib/logger.ts';
 import { startWatchdog } from '../lib/watchdog.ts';
 import type { CliIo } from './io.ts';
+import { supervise } from './supervise.ts';
 
-/** Milliseconds without a turn of the event loop after which the process ends itself; a restart costs memory sessions. */
-const WATCHDOG_LIMIT = 10_000;
+/** Milliseconds without a turn of the event loop after which the process ends itself. A restart costs memory sessions. */
+const WATCHDOG_LIMIT = { memory: 10_000, kept: 2000 };
 
 /**
  * `sallyport --config FILE`: serves until SIGTERM or SIGINT. SIGHUP reads the configuration, the users file and the
@@ -42,6 +44,11 @@ async function run(
   logger: OpenLogger,
   io: CliIo,
 ): Promise<void> {
+  const { workers } = config.server;
+  if (workers > 1 && cluster.isPrimary) {
+    logger.info({ workers }, 'starting workers');
+    return supervise(workers, { logger, clock: systemClock, io });
+  }
   const { unused } = findUnsupported(config);
   if (unused.length > 0) {
     logger.warn({ sections: unused.join(', ') }, 'configured, accepted and not used by this release');
@@ -67,7 +74,10 @@ async function run(
     );
   }
 
-  const watchdog = startWatchdog({ limitMs: WATCHDOG_LIMIT }, { logger });
+  const watchdog = startWatchdog(
+    { limitMs: WATCHDOG_LIMIT[gateway.keepsSessions ? 'kept' : 'memory'] },
+    { logger },
+  );
   let stopping = false;
   const stop = (signal: string): void => {
     if (stopping) return;

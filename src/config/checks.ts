@@ -96,12 +96,18 @@ function findUnknownClients({
   return findings;
 }
 
-function findSessionProblems({ session }: Partial<Configuration>, raw: Raw): Finding[] {
+function findSessionProblems({ session, server }: Partial<Configuration>, raw: Raw): Finding[] {
   if (session === undefined) return [];
   const old = asMap(raw['session']);
+  const isShared = session.redis !== undefined || session.postgres !== undefined;
   return [
-    ...(session.redis !== undefined && session.secret === undefined
-      ? [error(['session', 'secret'], 'is required with session.redis: it seals what is kept there')]
+    ...(server !== undefined && server.workers > 1 && !isShared
+      ? [
+          error(
+            ['server', 'workers'],
+            `must be 1 with sessions in ${session.filesystem === undefined ? 'memory' : 'files'}, which belong to one process: set session.redis or session.postgres`,
+          ),
+        ]
       : []),
     ...('domain' in old
       ? [

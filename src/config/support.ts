@@ -32,7 +32,6 @@ const gaps: readonly Gap[] = [
     isConfigured: (config) => config.authentication_backend.ldap !== undefined,
   },
   { key: 'duo_api', kind: 'refused', isConfigured: (config) => config.duo_api?.disable === false },
-  { key: 'session.redis', kind: 'refused', isConfigured: (config) => config.session.redis !== undefined },
   ...optionalSections.map((key): Gap => ({
     key,
     kind: 'unused',

@@ -205,10 +205,7 @@ export function mergeTrees(below: MapTree, above: MapTree): MapTree {
     const old = below.entries.get(name);
     const isDeep = old?.value.kind === 'map' && entry.value.kind === 'map';
     if (old !== undefined && entry.value.kind === 'scalar' && entry.value.value === null) continue;
-    merged.entries.set(
-      name,
-      isDeep ? { key: entry.key, value: mergeTrees(old.value, entry.value) } : entry,
-    );
+    merged.entries.set(name, isDeep ? { key: entry.key, value: mergeTrees(old.value, entry.value) } : entry);
   }
   return merged;
 }

@@ -14,7 +14,7 @@ const prefixes = ['SALLYPORT_', 'AUTHELIA_'];
 const others = /^SALLYPORT_(?:NODE|CONFIG)(?:_|$)/;
 /** What Kubernetes sets for a Service named like us: `SALLYPORT_SERVICE_HOST`, `SALLYPORT_PORT=tcp://10.0.0.1:9091`. */
 const serviceLink = /^(?:SERVICE_(?:HOST|PORT)(?:_|=)|PORT_\d+_(?:TCP|UDP)(?:_|=)|PORT=(?:tcp|udp):\/\/)/;
-const secretEnding = /(?:^|_)(?:key|secret|password|token|certificate_chain)$/;
+const secretEnding = /(?:^|_)(?:key|secrets?|password|token|certificate_chain)$/;
 const noSecrets =
   /^(?:server\.tls\.key|tls_key|authentication_backend\.disable_reset_password|identity_providers\.oidc\.lifespans\..*)$/;
 
@@ -28,8 +28,7 @@ interface Settable {
 function settables(outline: Outline): Map<string, Settable> {
   const found = new Map<string, Settable>();
   const add = (path: readonly string[], isList: boolean): void => {
-    const isSecret = !isList && secretEnding.test(path.at(-1) ?? '') && !noSecrets.test(path.join('.'));
-    found.set(path.join('_').toUpperCase(), { path, isList, isSecret });
+    found.set(path.join('_').toUpperCase(), { path, isList, isSecret: isSecretPath(path) });
   };
   for (const path of deprecatedPaths) add(path, false);
   for (const leaf of leavesOf(outline)) add(leaf.path, leaf.outline.kind === 'list');
@@ -108,13 +107,19 @@ export function applyVariables(tree: MapTree, environment: Environment, outline:
       ? {
           kind: 'list',
           origin,
-          items: content.split(',').map((item) => ({ kind: 'scalar', origin, value: item.trim() })),
+          items: itemsOf(content, isFile).map((item) => ({ kind: 'scalar', origin, value: item })),
         }
       : { kind: 'scalar', origin, value: content };
     if (!putEntry(tree, path, { key: origin, value }))
       report('error', keyText(path), `cannot be set by ${variable}: a key above it is no map`);
   }
   return problems;
+}
+
+/** A variable separates the items of a list with commas, a secret file has one a line. */
+function itemsOf(content: string, isFile: boolean): string[] {
+  const items = content.split(isFile ? /\r?\n/ : ',').map((item) => item.trim());
+  return isFile ? items.filter((item) => item !== '') : items;
 }
 
 function hasValue(tree: Tree | undefined): boolean {

@@ -83,8 +83,14 @@ export function createAuthorize(deps: AuthorizeDeps): Authorize {
     const { target, portal, wantsHtml } = question;
     const subject = identity?.user ?? anonymous;
     const decision: Decision = decide(policy, target, subject, identity?.level ?? 0);
-    if (decision.outcome === 'allow') return { kind: 'allow', identity };
-    if (decision.outcome === 'deny' && !failed) return { kind: 'deny' };
+    if (decision.outcome === 'allow') {
+      const mayPass = !identity?.isDegraded || decision.required === 'bypass' || READING.has(target.method);
+      return mayPass ? { kind: 'allow', identity } : { kind: 'unavailable' };
+    }
+    // Credentials that do not hold are told so, where a scheme can say it.
+    if (decision.outcome === 'deny' && !(failed && challenge)) return { kind: 'deny' };
+    // To sign in is not possible while the store is down.
+    if (identity?.isDegraded) return { kind: 'unavailable' };
     if (!challenge) return { kind: 'login', portal, wantsHtml, method: target.method };
     const helps = endpoint.dialect === 'auth-request' && endpoint.usesSessions;
     return { kind: 'credentials', challenge, portal: helps ? portal : null };
@@ -135,6 +141,9 @@ export function createAuthorize(deps: AuthorizeDeps): Authorize {
 
 /** The method comes back in `Location`, so it has a bound. */
 const METHOD = /^[A-Z]{1,20}$/;
+
+/** Methods that only read (RFC 9110, section 9.2.1). */
+const READING: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 const NOT_FOUND = fixed(404, 'Not Found');
 const METHOD_NOT_ALLOWED = fixed(405, 'Method Not Allowed', ['Allow', 'GET, HEAD']);

@@ -25,6 +25,11 @@ export const serverShape = {
       'Addresses of your reverse proxies (IP or CIDR). Only they may ask for a decision, and `X-Forwarded-For` is read from the right past them. Absent: loopback and private networks may ask, and exactly one hop is believed.',
     ),
   asset_path: path().optional().describe('Folder with your own `favicon.ico`, `logo.png` and `locales/`.'),
+  workers: integer(1, 256)
+    .prefault(1)
+    .describe(
+      'Processes that serve at the same time on one port. More than one needs sessions that they can share (`session.redis` or `session.postgres`).',
+    ),
   disable_healthcheck: flag()
     .prefault(false)
     .describe('Switches off the health check of the container image.'),

@@ -61,7 +61,12 @@ export interface HttpOptions {
 }
 
 export type ListenAddress =
-  | { readonly host?: string; readonly port: number }
+  | {
+      readonly host?: string;
+      readonly port: number;
+      readonly reusePort?: boolean;
+      readonly exclusive?: boolean;
+    }
   | { readonly path: string }
   | { readonly fd: number };
 

@@ -7,12 +7,15 @@ import { requiredLevel } from '../decision/decide.ts';
 import type { Policy } from '../decision/policy.ts';
 import { anonymous } from '../decision/target.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
 import { completeFirstFactor } from '../login/first-factor.ts';
 import { nextStep, type NextStep } from '../login/next-step.ts';
+import { deletedPortalCookie, portalCookie } from '../login/portal-binding.ts';
 import { parseRedirectTarget, type RedirectTarget } from '../login/redirect-target.ts';
 import type { CookieDomain, CookieDomains } from '../sessions/cookie-domains.ts';
 import { deletedSessionCookie, sessionCookie } from '../sessions/session-cookie.ts';
 import type { UserBackend } from '../users/backend.ts';
+import { createSessionActions, type SessionActions } from './sessions-actions.ts';
 
 /** What people do at the portal, written once: the JSON door and the HTML door both lead here. */
 export interface Actions {
@@ -31,6 +34,9 @@ export interface Actions {
   ): Promise<{ readonly step: Step; readonly cookies: readonly string[] } | null>;
   /** The cookies to send. Ends the session for good: it holds for the very next request. */
   signOut(request: RouteRequest): Promise<readonly string[]>;
+  /** Takes away those of our cookies that the browser sent. */
+  deletedCookies(request: RouteRequest): readonly string[];
+  readonly sessions: SessionActions;
 }
 
 export interface Step {
@@ -53,6 +59,7 @@ export interface ActionDeps {
   readonly sessions: GatewaySessions;
   readonly finder: SessionFinder;
   readonly clock: Clock;
+  readonly random: Random;
   readonly onAttempt: (attempt: {
     readonly username: string;
     readonly ip: string;
@@ -94,9 +101,19 @@ export function createActions(deps: ActionDeps): Actions {
     return domain;
   };
 
+  const deletedCookies = (request: RouteRequest): readonly string[] => {
+    const domain = domainOf(request);
+    if (!domain) return [];
+    const header = request.header('cookie');
+    const hasCookie = findCookie(header ?? '', domain.cookieName) !== undefined;
+    return [...(hasCookie ? [deletedSessionCookie(domain)] : []), ...deletedPortalCookie(header)];
+  };
+
   return {
     cookieDomainOf,
+    deletedCookies,
     next,
+    sessions: createSessionActions(sessions),
 
     async sessionOf(request) {
       const domain = domainOf(request);
@@ -121,26 +138,28 @@ export function createActions(deps: ActionDeps): Actions {
           remember,
           cookieDomain,
           cookieHeader: request.header('cookie'),
+          userAgent: request.header('user-agent'),
           ip: request.ip,
         },
         deps,
       );
       if (!started) return null;
-      const { session, token } = started;
+      const { session, token, portalToken } = started;
+      const lifetime = session.expiresAt - session.createdAt;
       return {
         step: next(session, cookieDomain, form.target),
-        cookies: [sessionCookie(cookieDomain, token, session.expiresAt - session.createdAt)],
+        cookies: [sessionCookie(cookieDomain, token, lifetime), portalCookie(portalToken, lifetime)],
       };
     },
 
     async signOut(request) {
       const domain = domainOf(request);
-      if (!domain) return [];
       const header = request.header('cookie');
-      const session = await finder.find(header, domain);
+      const token = domain && header !== undefined && findCookie(header, domain.cookieName);
+      if (token) sessions.forgetVerified(token);
+      const session = domain && (await finder.find(header, domain));
       if (session) await sessions.end(session, 'logout');
-      const hasCookie = header !== undefined && findCookie(header, domain.cookieName) !== undefined;
-      return hasCookie ? [deletedSessionCookie(domain)] : [];
+      return deletedCookies(request);
     },
   };
 }

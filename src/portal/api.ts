@@ -4,6 +4,7 @@ import { ko, ok, text } from '../http/reply.ts';
 import type { Reply, Route, RouteRequest } from '../http/route.ts';
 import { maskAddress } from './mask-address.ts';
 import type { Actions } from './actions.ts';
+import { createSessionsApi } from './sessions-api.ts';
 
 /** The JSON door of the portal: Authelia's paths, envelopes and status codes. */
 export function createApiRoutes(actions: Actions): readonly Route[] {
@@ -106,6 +107,7 @@ export function createApiRoutes(actions: Actions): readonly Route[] {
       kind: 'json',
       handle: (request) => userInfo(request, () => null),
     },
+    ...createSessionsApi(actions),
   ];
 }
 

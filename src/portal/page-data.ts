@@ -28,7 +28,7 @@ export interface LoginPage {
   readonly error: FormError | null;
 }
 
-/** Signed in: name, what is next, and the way out: it posts to `form/logout`, which ends the session. */
+/** Signed in: name, what is next, the sessions, and the way out: it posts to `form/logout`, which ends the session. */
 export interface SignedInPage {
   readonly page: 'signed-in';
   readonly displayName: string;
@@ -55,18 +55,48 @@ export interface LogoutPage {
   readonly displayName: string;
 }
 
+/**
+ * Where a person is signed in. Each entry has a form that posts its `id` to `form/sessions/end`; with more than one, another
+ * posts to `form/sessions/end-others`.
+ */
+export interface SessionsPage {
+  readonly page: 'sessions';
+  /** When the page was made, in milliseconds since 1970: times on it are told from here. */
+  readonly now: number;
+  /** This browser's own first. */
+  readonly sessions: readonly SessionEntry[];
+  /** What has just been done: one session ended, or all others. */
+  readonly done: 'one' | 'others' | null;
+  /** The session that was to be ended was not there any more. */
+  readonly error: 'gone' | null;
+}
+
+/** One session. Times are milliseconds since 1970. */
+export interface SessionEntry {
+  /** The public id. */
+  readonly id: string;
+  /** The one in which the page is read. */
+  readonly isCurrent: boolean;
+  /** Names of products, the same in every language; null where the device did not say. */
+  readonly device: { readonly browser: string | null; readonly system: string | null };
+  readonly ip: string;
+  readonly cookieDomain: string;
+  readonly createdAt: number;
+  readonly lastActiveAt: number;
+}
+
 /** Something went wrong. `code` is a key `problem.<code>` of the catalogue. */
 export interface ProblemPage {
   readonly page: 'problem';
   readonly status: number;
-  readonly code: 'not-found' | 'unavailable' | 'bad-request' | 'internal' | 'forbidden';
+  readonly code: 'not-found' | 'unavailable' | 'bad-request' | 'internal' | 'forbidden' | 'sign-in-again';
   /** What the log knows this request by; an empty one is not shown. */
   readonly requestId: string;
   /** An address that is worth another GET, offered for `unavailable` and `internal`; default: the portal's start page. */
   readonly retry?: string;
 }
 
-export type Page = LoginPage | SignedInPage | SecondFactorPage | LogoutPage | ProblemPage;
+export type Page = LoginPage | SignedInPage | SecondFactorPage | LogoutPage | SessionsPage | ProblemPage;
 
 /** Everything that a page needs; it is embedded in the page for the browser to take over. */
 export interface PageData {

@@ -2,6 +2,7 @@ import type { GatewaySession } from '../authn/gateway-session.ts';
 import { GatewayError } from '../http/errors.ts';
 import { seeOther } from '../http/reply.ts';
 import type { Reply, Route, RouteRequest } from '../http/route.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { RedirectTarget } from '../login/redirect-target.ts';
 import type { CookieDomain } from '../sessions/cookie-domains.ts';
@@ -9,11 +10,13 @@ import type { Actions, Step } from './actions.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { FormError, Page, PageData, PageTarget, RenderPage } from './page-data.ts';
 import { contentSecurityPolicy } from './content-security-policy.ts';
+import { createSessionsPages } from './sessions-page.ts';
 
 export interface PageDeps {
   readonly actions: Actions;
   readonly render: RenderPage;
   readonly catalogue: Catalogue;
+  readonly clock: Clock;
   readonly random: Random;
   readonly theme: PageData['theme'];
   /** The administrator's own logo and icon. */
@@ -162,6 +165,7 @@ export function createPages(deps: PageDeps): {
       page('/logout', signOutPage),
       form('/form/login', signIn),
       form('/form/logout', signOut),
+      ...createSessionsPages({ actions, base, show, clock: deps.clock }),
     ],
   };
 }

@@ -1,8 +1,8 @@
 import type { z } from 'zod';
 import { canonicalAddress } from '../lib/ip-network.ts';
 import { isPublicSuffix } from '../lib/public-suffix.ts';
-import { choice, duration, flag, integer, list, scalar, secret, section, text, url } from '../lib/schema.ts';
-import { tlsSchema } from '../lib/tls-config.ts';
+import { choice, duration, flag, list, scalar, secret, section, text, url } from '../lib/schema.ts';
+import { sessionDrivers } from './registry.ts';
 
 const defaults = { expiration: 3_600_000, inactivity: 300_000, remember_me: 2_592_000_000 };
 
@@ -66,52 +66,22 @@ const cookieSchema = section({
     problem('default_redirection_url', 'must differ from authelia_url');
 });
 
-const nodeSchema = section({
-  host: text().describe('Host of the sentinel.'),
-  port: integer(1, 65_535).prefault(26_379).describe('Port of the sentinel.'),
-});
+type Drivers = typeof sessionDrivers;
+type DriverName = { [K in keyof Drivers]: Drivers[K]['config'] extends null ? never : K }[keyof Drivers];
+type DriverSections = { [K in DriverName]: z.ZodOptional<NonNullable<Drivers[K]['config']>> };
 
-const redisSchema = section({
-  host: text()
-    .optional()
-    .describe(
-      'Host of the server (or of the first sentinel); an absolute path is a Unix socket. Required unless `high_availability.nodes` is set.',
-    ),
-  port: integer(0, 65_535)
-    .optional()
-    .describe('Port; default 6379, with `high_availability` 26379. Not asked for sockets.'),
-  timeout: duration().prefault('5s').describe('How long connecting may take.'),
-  max_retries: integer(-1).prefault(3).describe('Attempts after a failed command; -1 for none.'),
-  username: text({ minimum: 0 }).optional().describe('User of the access control list.'),
-  password: secret({ minimum: 0 }).optional().describe('Password.'),
-  database_index: integer(0).prefault(0).describe('Number of the database.'),
-  maximum_active_connections: integer(1).prefault(8).describe('Most connections that are open at once.'),
-  minimum_idle_connections: integer(0).prefault(0).describe('Connections that are kept open without need.'),
-  tls: tlsSchema.optional().describe('TLS towards Redis; the section switches it on.'),
-  high_availability: section({
-    sentinel_name: text().describe('Name of the master that the sentinels watch.'),
-    sentinel_username: text({ minimum: 0 }).optional().describe('User for the sentinels.'),
-    sentinel_password: secret({ minimum: 0 }).optional().describe('Password for the sentinels.'),
-    nodes: list(nodeSchema).prefault([]).describe('More sentinels.'),
-    route_by_latency: flag().prefault(false).describe('Accepted, without effect.'),
-    route_randomly: flag().prefault(false).describe('Accepted, without effect.'),
-  })
-    .optional()
-    .describe('Redis Sentinel.'),
-})
-  .superRefine((redis, context) => {
-    if (redis.host === undefined && !redis.high_availability?.nodes.length) {
-      context.addIssue({
-        code: 'custom',
-        path: ['host'],
-        message: 'is required unless high_availability.nodes names sentinels',
-      });
-    }
-  })
-  .transform((redis) => ({
-    ...redis,
-    port: redis.port || (redis.high_availability === undefined ? 6379 : 26_379),
-  }));
+const driverNames = (Object.keys(sessionDrivers) as (keyof Drivers)[]).filter(
+  (name): name is DriverName => sessionDrivers[name].config !== null,
+);
+
+/** One section for each driver that has settings. */
+function driverSections(): DriverSections {
+  const sections = Object.entries(sessionDrivers).flatMap(([name, { config }]) => {
+    const schema: z.ZodType | null = config;
+    return schema === null ? [] : [[name, schema.optional().describe(schema.description ?? '')] as const];
+  });
+  return Object.fromEntries(sections) as unknown as DriverSections;
+}
 
 /** `session` */
 export const sessionSchema = section({
@@ -119,6 +89,21 @@ export const sessionSchema = section({
     .optional()
     .describe(
       'Seals sessions that are kept outside of the process. Required with `redis`, not used in memory.',
+    ),
+  accepted_secrets: list(secret())
+    .prefault([])
+    .describe(
+      'More secrets that open sessions, while `secret` seals them: for changing it without signing anybody out. Put the new one here on every replica, swap the two, and drop the old one after the longest lifetime. Also one a line in the file that SALLYPORT_SESSION_ACCEPTED_SECRETS_FILE names.',
+    ),
+  degraded: section({
+    maximum_age: duration({ minimum: 1000 }).describe(
+      'How long ago this process must have seen the session in the store, at most.',
+    ),
+    two_factor: flag().prefault(false).describe('Serves rules of policy two_factor too.'),
+  })
+    .optional()
+    .describe(
+      'While the store is down, lets sessions that this process itself verified a short while ago pass reading requests (GET, HEAD, OPTIONS) of one_factor rules. For that long a sign-out on another replica may not be seen here. Off by default.',
     ),
   name: cookieName()
     .prefault('authelia_session')
@@ -144,14 +129,23 @@ export const sessionSchema = section({
   default_redirection_url: url('https', 'http')
     .optional()
     .describe('Deprecated: belongs to `domain`. Use `cookies[].default_redirection_url`.'),
-  redis: redisSchema
-    .optional()
-    .describe('Keeps sessions in Redis; without it they live in the memory of the process.'),
+  ...driverSections(),
 })
   .superRefine((session, context) => {
     const problem = (path: (string | number)[], message: string): void =>
       context.addIssue({ code: 'custom', path, message });
     const { cookies } = session;
+    const stores = driverNames.filter((name) => session[name] !== undefined);
+    if (stores.length > 1) {
+      problem(
+        [stores[1] ?? ''],
+        `must not be combined with session.${stores[0]}: sessions are kept in one place`,
+      );
+    }
+    const [store] = stores;
+    if (store !== undefined && session.secret === undefined) {
+      problem(['secret'], `is required with session.${store}: it seals what is kept there`);
+    }
     if (session.domain !== undefined) {
       if (cookies.length > 0)
         problem(['domain'], 'must not be combined with session.cookies: use the latter');

@@ -1,6 +1,8 @@
+import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import type { Random } from '../lib/random.ts';
+import { coalesceReads } from './coalesced-reads.ts';
 import { absoluteEnd, isAlive, type Lifetimes } from './lifetime.ts';
 import type { Sealer } from './seal.ts';
 import { type SessionStore, type StoredSession, StoreUnavailable } from './store.ts';
@@ -13,12 +15,21 @@ import { createToken, isToken, storeKeyOf } from './token.ts';
 export interface Sessions<P> {
   /** The living session of a cookie's text for a cookie domain, or null. Throws `StoreUnavailable`. */
   find(token: string, cookieDomain: string): MaybePromise<Session<P> | null>;
+  /**
+   * What this process itself found in the store for this cookie at most `maximumAge` milliseconds ago, unless it was ended
+   * through this process since: for the degraded mode only. Null when nothing is remembered.
+   */
+  lastVerified(token: string, cookieDomain: string, maximumAge: number): Session<P> | null;
+  /** Drops what `lastVerified` would answer: somebody wants out, whether the store can be told or not. */
+  forgetVerified(token: string): void;
   /** A new session under a new token. Throws `StoreUnavailable`. */
   begin(start: SessionStart<P>): Promise<{ readonly token: string; readonly session: Session<P> }>;
   /** Changes the payload by compare-and-set; null when somebody else changed or ended the session meanwhile. */
   update(session: Session<P>, payload: P): Promise<Session<P> | null>;
   /** Ends one session; false when it was gone already. Holds for the very next request. */
   end(session: Session<P>, reason: EndReason): Promise<boolean>;
+  /** The living sessions of a user, the newest first. Throws `StoreUnavailable`. */
+  listOf(userId: string): Promise<readonly Session<P>[]>;
   /** Ends all sessions of a user but one; answers how many. */
   endAllOf(userId: string, reason: EndReason, except?: string): Promise<number>;
   /** Notes that the session was used; written later, together with others. */
@@ -29,13 +40,14 @@ export interface Sessions<P> {
   close(): Promise<void>;
 }
 
-export type EndReason = 'logout' | 'replaced' | 'user-gone' | 'user-mismatch';
+export type EndReason = 'logout' | 'revoked' | 'replaced' | 'user-gone' | 'user-mismatch';
 
 export interface Session<P> {
   readonly key: string;
   readonly publicId: string;
   readonly version: number;
   readonly userId: string;
+  readonly sid: string | null;
   readonly cookieDomain: string;
   readonly remembered: boolean;
   readonly createdAt: number;
@@ -53,6 +65,10 @@ export interface SessionStart<P> {
 
 interface SessionDeps {
   readonly store: SessionStore;
+  /** Whether what was found is remembered for `lastVerified`. Default: false. */
+  readonly remembersVerified?: boolean;
+  /** Whether the store is another process, so that look-ups of the same turn are worth joining. Default: false. */
+  readonly isRemote?: boolean;
   readonly sealer: Sealer;
   readonly clock: Clock;
   readonly random: Random;
@@ -71,6 +87,7 @@ interface SealedRecord<P> {
   readonly publicId: string;
   readonly version: number;
   readonly userId: string;
+  readonly sid: string | null;
   readonly cookieDomain: string;
   readonly remembered: boolean;
   readonly createdAt: number;
@@ -86,8 +103,14 @@ const ACTIVITY_STEP = 1000;
 
 export function openSessions<P>(deps: SessionDeps): Sessions<P> {
   const { store, sealer, clock, random } = deps;
-  const opened = new Map<string, { readonly sealed: Buffer; readonly record: SealedRecord<P> }>();
+  const findOne = deps.isRemote ? coalesceReads(store) : null;
+  const opened = new BoundedMap<string, { readonly sealed: Buffer; readonly record: SealedRecord<P> }>(
+    OPENED_LIMIT,
+  );
   const activity = new Map<string, number>();
+  const verified = new BoundedMap<string, { readonly session: Session<P>; readonly at: number }>(
+    OPENED_LIMIT,
+  );
 
   /** The record inside the seal, opened anew only when the sealed bytes changed; null when it cannot be read. */
   const unseal = ({ key, sealed }: StoredSession): SealedRecord<P> | null => {
@@ -99,12 +122,6 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
     }
     if (result === 'broken') return null;
     const record = JSON.parse(result.text) as SealedRecord<P>;
-    if (opened.size >= OPENED_LIMIT) {
-      for (const oldest of opened.keys()) {
-        opened.delete(oldest);
-        break;
-      }
-    }
     opened.set(key, { sealed, record });
     return record;
   };
@@ -116,23 +133,44 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
     return null;
   };
 
-  const judge = (stored: StoredSession | null | undefined, cookieDomain: string): Session<P> | null => {
-    if (!stored) return null;
+  const open = (stored: StoredSession): Session<P> | null => {
     const record = openRecord(stored);
-    if (!record || record.cookieDomain !== cookieDomain) return null;
-    const lifetimes = deps.lifetimesOf(cookieDomain);
     const lastActivity = Math.max(stored.lastActivity, activity.get(stored.key) ?? 0);
-    const session: Session<P> = { ...record, key: stored.key, lastActivity };
-    return lifetimes && isAlive(session, lifetimes, clock.now()) ? session : null;
+    return record && { ...record, key: stored.key, lastActivity };
+  };
+
+  const isLiving = (session: Session<P>, now: number): boolean => {
+    const lifetimes = deps.lifetimesOf(session.cookieDomain);
+    return lifetimes !== null && isAlive(session, lifetimes, now);
+  };
+
+  const judge = (stored: StoredSession | null | undefined, cookieDomain: string): Session<P> | null => {
+    const session = stored ? open(stored) : null;
+    return session?.cookieDomain === cookieDomain && isLiving(session, clock.now()) ? session : null;
+  };
+
+  /** The session that the store answered for a key, remembered if the degraded mode wants it. */
+  const settle = (
+    key: string,
+    stored: StoredSession | null | undefined,
+    cookieDomain: string,
+  ): Session<P> | null => {
+    const session = judge(stored, cookieDomain);
+    if (deps.remembersVerified) {
+      if (session) verified.set(key, { session, at: clock.now() });
+      else verified.delete(key);
+    }
+    return session;
   };
 
   const seal = (session: Session<P>): StoredSession => {
-    const { key, publicId, version, userId, cookieDomain, remembered, createdAt, expiresAt, lastActivity } =
-      session;
+    const { key, publicId, version, userId, sid, cookieDomain, remembered } = session;
+    const { createdAt, expiresAt, lastActivity } = session;
     const record: SealedRecord<P> = {
       publicId,
       version,
       userId,
+      sid,
       cookieDomain,
       remembered,
       createdAt,
@@ -140,20 +178,34 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
       payload: session.payload,
     };
     const sealed = sealer.seal(key, JSON.stringify(record));
-    return { key, version, publicId, userId, createdAt, expiresAt, lastActivity, sealed };
+    return { key, version, publicId, userId, sid, createdAt, expiresAt, lastActivity, sealed };
   };
 
   const forget = (key: string): void => {
     opened.delete(key);
     activity.delete(key);
+    verified.delete(key);
   };
 
   return {
     find(token, cookieDomain) {
       if (!isToken(token)) return null;
-      const found = store.findMany([storeKeyOf(token)]);
-      if (found instanceof Promise) return found.then((sessions) => judge(sessions[0], cookieDomain));
-      return judge(found[0], cookieDomain);
+      const key = storeKeyOf(token);
+      if (findOne) return findOne(key).then((session) => settle(key, session, cookieDomain));
+      const found = store.findMany([key]);
+      if (found instanceof Promise) return found.then((sessions) => settle(key, sessions[0], cookieDomain));
+      return settle(key, found[0], cookieDomain);
+    },
+
+    lastVerified(token, cookieDomain, maximumAge) {
+      const known = isToken(token) ? verified.get(storeKeyOf(token)) : undefined;
+      if (!known || clock.now() - known.at > maximumAge) return null;
+      const { session } = known;
+      return session.cookieDomain === cookieDomain && isLiving(session, clock.now()) ? session : null;
+    },
+
+    forgetVerified(token) {
+      if (isToken(token)) verified.delete(storeKeyOf(token));
     },
 
     async begin({ userId, cookieDomain, remembered, payload }) {
@@ -166,6 +218,7 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
         publicId: random.bytes(12).toString('base64url'),
         version: 1,
         userId,
+        sid: null,
         cookieDomain,
         remembered,
         createdAt: now,
@@ -184,16 +237,29 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
     },
 
     async end(session, reason) {
-      const publicId = await store.delete(session.key);
+      // First, so that it is not remembered here even if the store does not answer.
       forget(session.key);
+      const publicId = await store.delete(session.key);
       if (publicId === null) return false;
       deps.onEnd({ publicId, userId: session.userId, reason });
       return true;
     },
 
+    async listOf(userId) {
+      const stored = await store.listByUser(userId);
+      const now = clock.now();
+      return stored
+        .flatMap((one) => open(one) ?? [])
+        .filter((session) => isLiving(session, now))
+        .toSorted((a, b) => b.createdAt - a.createdAt);
+    },
+
     async endAllOf(userId, reason, except) {
       const ended = await store.deleteByUser(userId, except);
       for (const publicId of ended) deps.onEnd({ publicId, userId, reason });
+      for (const [key, { session }] of verified.entries()) {
+        if (session.userId === userId && session.publicId !== except) verified.delete(key);
+      }
       return ended.length;
     },
 
@@ -221,6 +287,7 @@ function sameIndex(stored: StoredSession, record: SealedRecord<unknown>): boolea
     stored.version === record.version &&
     stored.publicId === record.publicId &&
     stored.userId === record.userId &&
+    stored.sid === record.sid &&
     stored.createdAt === record.createdAt &&
     stored.expiresAt === record.expiresAt
   );

@@ -25,13 +25,17 @@ export interface SessionStore {
   /** Raises `lastActivity`; never lowers it, never changes anything else, never brings a deleted session back. */
   touchMany(touches: readonly Touch[]): MaybePromise<void>;
 
-  /** Removes one session and answers its public id, or null when there was none. */
+  /**
+   * Removes one session and answers its public id, or null when there was none. Once it has answered, the session does not
+   * come back, also when the server that took the delete dies at once and a replica takes its place. Where that cannot be
+   * confirmed it throws `StoreUnavailable`; to repeat it is safe.
+   */
   delete(key: string): MaybePromise<string | null>;
 
   /** All sessions of a user, in no particular order. */
   listByUser(userId: string): MaybePromise<readonly StoredSession[]>;
 
-  /** Removes all sessions of a user but the one with the public id `except`; answers the public ids that ended. */
+  /** Removes all sessions of a user but the one with the public id `except`; answers the public ids that ended. As final as `delete`. */
   deleteByUser(userId: string, except?: string): MaybePromise<readonly string[]>;
 
   /** Removes at most `limit` sessions whose `expiresAt` is before `now`; answers how many. Only cleaning up. */
@@ -40,7 +44,7 @@ export interface SessionStore {
   /** Resolves when the store answers. */
   ping(): MaybePromise<void>;
 
-  /** Lets go of connections and memory. Later calls throw `StoreUnavailable`. */
+  /** Lets go of connections and memory. Later calls throw `StoreUnavailable`. Resolves also when the server is down. */
   close(): Promise<void>;
 }
 
@@ -53,6 +57,8 @@ export interface StoredSession {
   /** The id that people and administrators see; it stays through every rotation. */
   readonly publicId: string;
   readonly userId: string;
+  /** The OpenID Connect session id, by which a provider ends sessions (Back-Channel Logout 1.0); null where there is none. */
+  readonly sid: string | null;
   readonly createdAt: number;
   /** The absolute end. */
   readonly expiresAt: number;

@@ -1,9 +1,10 @@
 import { tcpRules } from '../lib/address.ts';
-import { address, choice, duration, list, path, secret, section, text } from '../lib/schema.ts';
+import { postgresShape } from '../lib/postgres-config.ts';
+import { address, choice, duration, path, secret, section, text } from '../lib/schema.ts';
 import { tlsSchema } from '../lib/tls-config.ts';
 
-const serverShape = (port: number) => ({
-  address: address(tcpRules(port)).describe('The server: `tcp://host:port` or `unix:///socket`.'),
+const mysqlSchema = section({
+  address: address(tcpRules(3306)).describe('The server: `tcp://host:port` or `unix:///socket`.'),
   database: text().describe('Name of the database.'),
   username: text().describe('Who signs in.'),
   password: secret({ minimum: 0 }).optional().describe('Password.'),
@@ -12,16 +13,7 @@ const serverShape = (port: number) => ({
 });
 
 const postgresSchema = section({
-  ...serverShape(5432),
-  schema: text().prefault('public').describe('Schema of the tables.'),
-  servers: list(
-    section({
-      address: address(tcpRules(5432)).describe('The server.'),
-      tls: tlsSchema.optional().describe('TLS towards this server.'),
-    }),
-  )
-    .prefault([])
-    .describe('Servers that are tried when the first does not answer.'),
+  ...postgresShape,
   ssl: section({
     mode: choice('disable', 'require', 'verify-ca', 'verify-full')
       .prefault('disable')
@@ -50,7 +42,7 @@ export const storageSchema = section({
   local: section({ path: path().describe('File of the database.') })
     .optional()
     .describe('SQLite.'),
-  mysql: section(serverShape(3306)).optional().describe('MySQL or MariaDB.'),
+  mysql: mysqlSchema.optional().describe('MySQL or MariaDB.'),
   postgres: postgresSchema.optional().describe('PostgreSQL.'),
 }).superRefine((storage, context) => {
   const used = (['local', 'mysql', 'postgres'] as const).filter((name) => storage[name] !== undefined);

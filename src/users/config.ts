@@ -14,19 +14,13 @@ import {
   url,
 } from '../lib/schema.ts';
 import { tlsSchema } from '../lib/tls-config.ts';
+import { PBKDF2_ITERATIONS } from './password-options.ts';
 
 const attribute = section({
   multi_valued: flag().prefault(false).describe('The attribute is a list.'),
   value_type: choice('string', 'integer', 'boolean').describe('Type of its values.'),
 });
 
-const pbkdf2Iterations = {
-  sha1: 1_600_000,
-  sha224: 900_000,
-  sha256: 700_000,
-  sha384: 280_000,
-  sha512: 310_000,
-} as const;
 const saltLength = () => integer(8, 2_147_483_647).prefault(16).describe('Bytes of the salt.');
 const keyLength = () => integer(16, 2_147_483_647).prefault(32).describe('Bytes of the digest.');
 
@@ -74,7 +68,10 @@ const passwordSchema = section({
       .describe('Rounds; the default depends on the variant, 310000 for sha512.'),
     salt_length: saltLength(),
   })
-    .transform((pbkdf2) => ({ ...pbkdf2, iterations: pbkdf2.iterations ?? pbkdf2Iterations[pbkdf2.variant] }))
+    .transform((pbkdf2) => ({
+      ...pbkdf2,
+      iterations: pbkdf2.iterations ?? PBKDF2_ITERATIONS[pbkdf2.variant],
+    }))
     .prefault({})
     .describe('PBKDF2 (RFC 8018).'),
   sha2crypt: section({
@@ -318,6 +315,11 @@ export const authenticationBackendSchema = section({
     .optional()
     .describe(
       'How often what is known of a signed-in person is read again; default 5m, `always` for a file that is watched.',
+    ),
+  maximum_staleness: duration()
+    .prefault('1h')
+    .describe(
+      'How long the last known details of a signed-in person hold while the backend does not answer; then its sessions are told to wait (503).',
     ),
   password_reset: section({
     disable: flag().prefault(false).describe('Takes the password reset away.'),

@@ -124,6 +124,47 @@ describe.skipIf(missing.length > 0 && !mustBeComplete)('in Chromium', () => {
     },
   );
 
+  test.each([
+    ['with script', true],
+    ['without script', false],
+  ])('one browser ends the session of another: %s', async (_name, javaScriptEnabled) => {
+    const { page, complaints } = await open({ javaScriptEnabled, timezoneId: 'Asia/Tokyo' });
+    const { page: other } = await open({ javaScriptEnabled, userAgent: 'Elsewhere/1.0' });
+    for (const one of [page, other]) {
+      await one.goto(`${AUTH}/`);
+      await signIn(one);
+      await one.getByRole('heading', { name: 'You are signed in' }).waitFor();
+    }
+    await page.getByRole('link', { name: 'Where you are signed in' }).click();
+    const entries = page.getByRole('listitem');
+    const elsewhere = entries.filter({ hasText: 'Elsewhere' });
+    expect(await entries.first().innerText()).toContain('This browser');
+    // The visitor's own time zone where there is script to know it.
+    expect(/UTC/.test(await elsewhere.innerText())).toBe(!javaScriptEnabled);
+    await elsewhere.getByRole('button', { name: 'End session Elsewhere' }).click();
+    await page.getByText('That session has ended.').waitFor();
+    expect(await elsewhere.count()).toBe(0);
+    await other.goto(`${APP1}/`);
+    expect(new URL(other.url()).origin).toBe(AUTH);
+    await page.goto(`${APP1}/`);
+    expect(await arrivedAs(page)).toContain('"john"');
+
+    // The browser keeps the second cookie to the portal; without it nothing is changed.
+    const cookies = await page.context().cookies();
+    expect(cookies.filter(({ name }) => name.startsWith('__Host-'))).toMatchObject([
+      { domain: 'auth.example.com', path: '/', secure: true, httpOnly: true, sameSite: 'Strict' },
+    ]);
+    await page.context().clearCookies({ name: /^__Host-/ });
+    await page.goto(`${AUTH}/settings/sessions`);
+    await page
+      .getByRole('button', { name: /^Sign out/ })
+      .first()
+      .click();
+    await page.getByRole('button', { name: 'Sign in again' }).click();
+    await page.getByLabel('Username').waitFor();
+    expect(complaints.filter((text) => !text.includes('403'))).toEqual([]);
+  });
+
   test('by keyboard alone', async () => {
     const { page } = await open();
     await page.goto(`${APP1}/keys`);
@@ -176,12 +217,22 @@ describe.skipIf(missing.length > 0 && !mustBeComplete)('in Chromium', () => {
 
   const axe = readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
   const schemes = ['light', 'dark'] as const;
-  const paths = ['/', `/?rd=${encodeURIComponent(APP1)}%2F&error=credentials`, '/nothing-here'];
+  const paths = [
+    '/',
+    `/?rd=${encodeURIComponent(APP1)}%2F&error=credentials`,
+    '/nothing-here',
+    '/settings/sessions?done=one',
+  ];
 
   test.each(schemes.flatMap((colorScheme) => paths.map((path) => [colorScheme, path] as const)))(
     'axe finds nothing, and 320 pixels are enough: %s %s',
     async (colorScheme, path) => {
       const { page } = await open({ colorScheme, viewport: { width: 320, height: 640 }, bypassCSP: true });
+      if (path.startsWith('/settings/')) {
+        await page.goto(`${AUTH}/`);
+        await signIn(page);
+        await page.getByRole('heading', { name: 'You are signed in' }).waitFor();
+      }
       await page.goto(`${AUTH}${path}`);
       await page.evaluate(await axe);
       const violations = await page.evaluate(async () => {

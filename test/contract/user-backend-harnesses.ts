@@ -6,7 +6,8 @@ import { hashPassword } from '../../src/users/digest.ts';
 import { openHashQueue } from '../../src/users/hash-queue.ts';
 import type { userBackends } from '../../src/users/registry.ts';
 import { openFileBackend } from '../../src/users/drivers/file.ts';
-import { cheapPasswords, fakeTimers, listLogger, random } from '../unit/users/fakes.ts';
+import { fakeTimers } from '../support/fake-timers.ts';
+import { cheapPasswords, listLogger, random } from '../unit/users/fakes.ts';
 
 /** A person as the contract speaks of one. */
 export interface Somebody {

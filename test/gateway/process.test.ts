@@ -171,8 +171,12 @@ describe('a start that cannot be', () => {
     ['an address that is not ours', (text: string) => text.replace('127.0.0.1', '192.0.2.1'), /192\.0\.2\.1/],
     [
       'what this release cannot do',
-      (text: string) => text.replace('session:', 'session:\n  redis:\n    host: localhost'),
-      /session\.redis/,
+      (text: string) =>
+        text.replace(
+          'session:',
+          'duo_api:\n  hostname: duo.example.com\n  integration_key: key\n  secret_key: secret\nsession:',
+        ),
+      /duo_api/,
     ],
   ])('%s', async (_name, change, message) => {
     const text = await refusal(await prepare(change));

@@ -23,9 +23,10 @@ export interface StandInGateway {
   close(): Promise<void>;
 }
 
-/** Answers 200 without a body and without any identity until it is told otherwise. */
+/** Answers 200 without a body, as Sallyport does for a visitor who needs no identity, until it is told otherwise. */
 export const allowAnybody: Behaviour = (_request, response) => {
-  response.writeHead(200, { 'Content-Length': 0 }).end();
+  const identity = ['Remote-User', '', 'Remote-Groups', '', 'Remote-Name', '', 'Remote-Email', ''];
+  response.writeHead(200, [...identity, 'Content-Length', '0']).end();
 };
 
 export async function startStandInGateway(): Promise<StandInGateway> {

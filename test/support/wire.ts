@@ -19,38 +19,37 @@ const DEADLINE_MS = 5000;
 
 export async function openWire(port: number): Promise<Wire> {
   const socket = connect(port, '127.0.0.1');
-  let text = '';
-  let isClosed = false;
+  const got = { text: '', isClosed: false };
   let wake = (): void => {};
   socket.on('data', (chunk: Buffer) => {
-    text += chunk.toString('latin1');
+    got.text += chunk.toString('latin1');
     wake();
   });
   socket.on('error', () => wake());
   socket.on('close', () => {
-    isClosed = true;
+    got.isClosed = true;
     wake();
   });
   await once(socket, 'connect');
   const wait = async (done: () => boolean, what: string): Promise<string> => {
-    const timer = setTimeout(() => socket.destroy(), DEADLINE_MS);
-    let isCut = false;
-    socket.once('close', () => (isCut = true));
-    while (!done() && !isCut) {
+    const timer = setTimeout(() => socket.destroy(new Error('too late')), DEADLINE_MS);
+    while (!done() && !got.isClosed) {
       await new Promise<void>((resolve) => {
         wake = resolve;
       });
     }
     clearTimeout(timer);
-    if (!done()) throw new Error(`${what}: got ${JSON.stringify(text.slice(0, 500))}`);
-    return text;
+    if (!done() || socket.errored?.message === 'too late') {
+      throw new Error(`${what}: got ${JSON.stringify(got.text.slice(0, 500))}`);
+    }
+    return got.text;
   };
   return {
     socket,
     send: (bytes) => void socket.write(bytes),
-    received: () => text,
-    until: (pattern) => wait(() => pattern.test(text), `nothing matched ${pattern}`),
-    closed: () => wait(() => isClosed, 'the peer did not close'),
+    received: () => got.text,
+    until: (pattern) => wait(() => pattern.test(got.text), `nothing matched ${pattern}`),
+    closed: () => wait(() => got.isClosed, 'the peer did not close'),
   };
 }
 

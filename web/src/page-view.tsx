@@ -4,6 +4,7 @@ import { LoginView } from './pages/login.tsx';
 import { LogoutView } from './pages/logout.tsx';
 import { ProblemView } from './pages/problem.tsx';
 import { SecondFactorView } from './pages/second-factor.tsx';
+import { SessionsView } from './pages/sessions.tsx';
 import { SignedInView } from './pages/signed-in.tsx';
 import { createTranslate } from './translate.ts';
 
@@ -20,6 +21,8 @@ export function PageView({ data }: { readonly data: PageData }): JSX.Element {
       return <SecondFactorView page={page} base={base} t={t} />;
     case 'logout':
       return <LogoutView page={page} base={base} t={t} />;
+    case 'sessions':
+      return <SessionsView page={page} base={base} t={t} />;
     case 'problem':
       return <ProblemView page={page} base={base} t={t} />;
   }

@@ -3,6 +3,8 @@ import type { PageData } from '../../src/portal/page-data.ts';
 
 /** Finds the texts of one page. A key without a text shows as itself, so that a gap is seen and nothing breaks. */
 export interface Translate {
+  /** BCP 47. */
+  readonly language: string;
   /** The text of `key`, its placeholders `{name}` filled in. */
   text(key: string, values?: Readonly<Record<string, string>>): string;
   /** The same with elements as values, so that a name inside of a sentence can be emphasised in every language. */
@@ -34,5 +36,5 @@ export function createTranslate({ texts, language }: Pick<PageData, 'texts' | 'l
     return text(known, { count: new Intl.NumberFormat(language).format(count) });
   }
 
-  return { text, rich, plural };
+  return { language, text, rich, plural };
 }

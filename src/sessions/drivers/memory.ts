@@ -1,109 +1,87 @@
 import type { Clock } from '../../lib/clock.ts';
-import type { SessionStore, StoredSession } from '../store.ts';
+import type { SessionDriver } from '../driver.ts';
+import { createSessionTable } from '../session-table.ts';
+import type { SessionStore } from '../store.ts';
 import { StoreUnavailable } from '../store.ts';
 
 /**
  * Sessions in the memory of this process: stateful, gone with it, shared with nobody. Bounded: when `maximum` sessions
- * are held and none has expired, `insert` refuses (a login answers 503) rather than ending somebody's session.
+ * are held and a bounded look finds none that has expired, `insert` refuses (a login answers 503) rather than ending
+ * somebody's session.
  */
 export interface MemoryOptions {
   /** Default 1,000,000. */
   readonly maximum?: number;
 }
 
+/** How many expired sessions make room at most when the store is full. */
+const ROOM = 1000;
+
+export const memoryDriver: SessionDriver<null> = {
+  config: null,
+  shared: false,
+  open: async (_config, { clock }) => openMemoryStore({}, { clock }),
+};
+
 export function openMemoryStore(options: MemoryOptions, deps: { readonly clock: Clock }): SessionStore {
   const maximum = options.maximum ?? 1_000_000;
-  const sessions = new Map<string, StoredSession>();
-  const keysOfUser = new Map<string, Set<string>>();
+  const table = createSessionTable();
   let closed = false;
 
   const open = (): void => {
     if (closed) throw new StoreUnavailable('the memory session store is closed');
   };
 
-  const add = (session: StoredSession): void => {
-    sessions.set(session.key, session);
-    const keys = keysOfUser.get(session.userId);
-    if (keys) keys.add(session.key);
-    else keysOfUser.set(session.userId, new Set([session.key]));
-  };
-
-  const remove = (session: StoredSession): void => {
-    sessions.delete(session.key);
-    const keys = keysOfUser.get(session.userId);
-    keys?.delete(session.key);
-    if (keys?.size === 0) keysOfUser.delete(session.userId);
-  };
-
   const sweep = (now: number, limit: number): number => {
-    let swept = 0;
-    for (const session of sessions.values()) {
-      if (swept >= limit) break;
-      if (session.expiresAt < now) {
-        remove(session);
-        swept++;
-      }
-    }
-    return swept;
+    const expired = table.takeExpired(now, limit);
+    for (const key of expired) table.remove(key);
+    return expired.length;
   };
 
   return {
     findMany(keys) {
       open();
-      return keys.map((key) => sessions.get(key) ?? null);
+      return keys.map((key) => table.find(key));
     },
 
     insert(session) {
       open();
-      if (sessions.has(session.key)) return false;
-      if (sessions.size >= maximum && sweep(deps.clock.now(), 1000) === 0) {
+      if (table.peek(session.key)) return false;
+      if (table.size >= maximum && sweep(deps.clock.now(), ROOM) === 0) {
         throw new StoreUnavailable(`the memory session store is full (${maximum} sessions)`);
       }
-      add(session);
+      table.add(session);
       return true;
     },
 
     replace(key, version, next) {
       open();
-      const current = sessions.get(key);
-      if (!current || current.version !== version) return false;
-      if (next.key !== key && sessions.has(next.key)) return false;
-      remove(current);
-      add({ ...next, lastActivity: Math.max(current.lastActivity, next.lastActivity) });
+      if (table.peek(key)?.version !== version) return false;
+      if (next.key !== key && table.peek(next.key)) return false;
+      table.exchange(key, next);
       return true;
     },
 
     touchMany(touches) {
       open();
-      for (const { key, at } of touches) {
-        const current = sessions.get(key);
-        if (current && current.lastActivity < at) sessions.set(key, { ...current, lastActivity: at });
-      }
+      for (const { key, at } of touches) table.touch(key, at);
     },
 
     delete(key) {
       open();
-      const current = sessions.get(key);
-      if (!current) return null;
-      remove(current);
-      return current.publicId;
+      return table.remove(key);
     },
 
     listByUser(userId) {
       open();
-      return [...(keysOfUser.get(userId) ?? [])].flatMap((key) => sessions.get(key) ?? []);
+      return table.rowsOfUser(userId).flatMap(({ key }) => table.find(key) ?? []);
     },
 
     deleteByUser(userId, except) {
       open();
-      const ended: string[] = [];
-      for (const key of keysOfUser.get(userId) ?? []) {
-        const session = sessions.get(key);
-        if (!session || session.publicId === except) continue;
-        remove(session);
-        ended.push(session.publicId);
-      }
-      return ended;
+      const ended = table.rowsOfUser(userId).filter(({ publicId }) => publicId !== except);
+      for (const { key } of ended) table.remove(key);
+      return ended.map(({ publicId }) => publicId);
     },
 
     sweep(now, limit) {
@@ -115,8 +93,7 @@ export function openMemoryStore(options: MemoryOptions, deps: { readonly clock: 
 
     async close() {
       closed = true;
-      sessions.clear();
-      keysOfUser.clear();
+      table.clear();
     },
   };
 }

@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path';
 import type { Random } from '../../lib/random.ts';
 import { BackendUnavailable, isPossiblePassword } from '../backend.ts';
 import type { PasswordCheck, UserBackend } from '../backend.ts';
-import { blankDigest } from '../digest.ts';
+import { blankDigest, InvalidDigest } from '../digest.ts';
 import type { Digest } from '../digest.ts';
 import type { HashQueue } from '../hash-queue.ts';
 import type { PasswordOptions } from '../password-options.ts';
@@ -35,6 +35,8 @@ export interface FileBackendDeps {
   readonly timers: Timers;
   readonly logger: { readonly info: Log; readonly warn: Log; readonly error: Log };
   readonly hashQueue: HashQueue;
+  /** Called with the usernames of those who were there before the file was read again and are missing or disabled now. */
+  readonly onGone?: (usernames: readonly string[]) => void;
   /** Calls `changed` after anything happened in `folder`; default: `fs.watch`. */
   readonly watchFolder?: WatchFolder;
 }
@@ -47,6 +49,16 @@ const WATCH_DELAY = 250;
 
 const FAILURE: PasswordCheck = { status: 'failure' };
 
+/** The digest that stands for nobody. Its parameters are those of the configuration, which may ask for too much. */
+function blankOf(options: PasswordOptions, random: Random): Digest {
+  try {
+    return blankDigest(options, random);
+  } catch (error) {
+    if (!(error instanceof InvalidDigest)) throw error;
+    throw new InvalidDigest(`authentication_backend.file.password.${options.algorithm}: ${error.message}`);
+  }
+}
+
 /** Opens the backend. Throws `InvalidUsersFile` when the file is missing, unreadable or wrong, naming the mend. */
 export async function openFileBackend(
   options: FileBackendOptions,
@@ -56,7 +68,7 @@ export async function openFileBackend(
   const { case_insensitive, email: byEmail } = options.search;
   const path = resolve(options.path);
   const nameKey = deps.random.bytes(32);
-  const blank = blankDigest(options.password, deps.random);
+  const blank = blankOf(options.password, deps.random);
   let directory = emptyDirectory;
   let closed = false;
 
@@ -79,8 +91,11 @@ export async function openFileBackend(
   const load = async (): Promise<boolean> => {
     const text = await readUsersFile(path);
     if (text === directory.text) return false;
+    const before = directory;
     directory = createDirectory(text, parseUsersFile(text, options), options);
     for (const warning of directory.warnings) logger.warn({}, warning);
+    const gone = goneBetween(before, directory);
+    if (gone.length > 0) deps.onGone?.(gone);
     return true;
   };
 
@@ -177,6 +192,13 @@ function createDirectory(
     }
   }
   return { text, people, byEmail, digests, warnings };
+}
+
+function goneBetween(before: Directory, after: Directory): readonly string[] {
+  const isThere = (person: Person | undefined): boolean => person !== undefined && !person.disabled;
+  return [...before.people]
+    .filter(([key, person]) => isThere(person) && !isThere(after.people.get(key)))
+    .map(([, person]) => person.profile.username);
 }
 
 async function readUsersFile(path: string): Promise<string> {

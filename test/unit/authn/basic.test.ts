@@ -277,7 +277,7 @@ describe('remembered passwords', () => {
       login('zoë', 'secret'),
     ]);
     expect(users.counts.check).toBe(3);
-    expect(results.slice(0, 20)).toEqual(Array(20).fill(john));
+    expect(results.slice(0, 20)).toEqual(Array.from({ length: 20 }, () => john));
     expect(results.slice(20)).toEqual(['failure', 'failure']);
   });
 

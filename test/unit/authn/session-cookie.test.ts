@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'vitest';
 
 import type { GatewayPayload, GatewaySession } from '../../../src/authn/gateway-session.ts';
-import { createSessionFinder, createSessionScheme } from '../../../src/authn/session-cookie.ts';
+import {
+  createSessionFinder,
+  createSessionScheme,
+  type Degraded,
+} from '../../../src/authn/session-cookie.ts';
 import { openMemoryStore } from '../../../src/sessions/drivers/memory.ts';
 import { createSealer } from '../../../src/sessions/seal.ts';
 import { openSessions } from '../../../src/sessions/sessions.ts';
@@ -11,7 +15,7 @@ import { authnRequest, exampleCom, fakeHead, fakeUsers } from './fakes.ts';
 
 const MINUTE = 60_000;
 
-function setUp(refreshInterval: number | null = 5 * MINUTE) {
+function setUp(refreshInterval: number | null = 5 * MINUTE, degraded: Degraded | null = null) {
   const clock = fakeClock();
   const random = seededRandom('session cookie');
   const users = fakeUsers({ john: { password: 'x', groups: ['dev'] }, harry: { password: 'x' } });
@@ -36,6 +40,7 @@ function setUp(refreshInterval: number | null = 5 * MINUTE) {
         return memory.touchMany(touches);
       },
     },
+    remembersVerified: degraded !== null,
     sealer: createSealer('gateway', ['secret'], { random }),
     clock,
     random,
@@ -49,9 +54,10 @@ function setUp(refreshInterval: number | null = 5 * MINUTE) {
     users: users.backend,
     clock,
     refreshInterval,
+    maximumStaleness: 3_600_000,
     onRefreshFailure: (error) => failures.push(error),
   });
-  const scheme = createSessionScheme({ finder, sessions });
+  const scheme = createSessionScheme({ finder, sessions, degraded });
   const begin = async (name = 'john') => {
     const profile = await users.backend.find(name);
     if (!profile) throw new Error(`nobody is called ${name}`);
@@ -60,7 +66,13 @@ function setUp(refreshInterval: number | null = 5 * MINUTE) {
       userId: profile.username,
       cookieDomain: exampleCom.domain,
       remembered: false,
-      payload: { factors: [{ method: 'password', at: clock.now() }], profile, refreshedAt: clock.now() },
+      payload: {
+        factors: [{ method: 'password', at: clock.now() }],
+        profile,
+        refreshedAt: clock.now(),
+        device: { userAgent: '', ip: '203.0.113.5' },
+        portalBinding: '',
+      },
     });
     return { ...started, cookie: `authelia_session=${started.token}` };
   };
@@ -277,4 +289,46 @@ test('a session of another cookie domain is nobody here', async () => {
   const elsewhere = { ...exampleCom, domain: 'example.org' };
   expect(await finder.find(cookie, elsewhere)).toBeNull();
   expect(((await finder.find(cookie, exampleCom)) as GatewaySession).userId).toBe('john');
+});
+
+describe('while the store is down', () => {
+  const degraded: Degraded = { maximumAge: 10_000, twoFactor: false };
+
+  test('nobody passes unless that is configured', async () => {
+    const { begin, ask, cutOff } = setUp();
+    const { cookie } = await begin();
+    await ask(cookie);
+    cutOff();
+    await expect(ask(cookie)).rejects.toThrow(StoreUnavailable);
+  });
+
+  test('who was seen in the store a moment ago passes, to the millisecond, and is marked', async () => {
+    const { begin, ask, cutOff, clock } = setUp(5 * MINUTE, degraded);
+    const { cookie } = await begin();
+    expect(await ask(cookie)).not.toHaveProperty('isDegraded');
+    cutOff();
+    clock.advance(10_000);
+    expect(await ask(cookie)).toMatchObject({ user: { username: 'john' }, level: 1, isDegraded: true });
+    clock.advance(1);
+    await expect(ask(cookie)).rejects.toThrow(StoreUnavailable);
+  });
+
+  test('who was not seen, or has signed out here, does not', async () => {
+    const { begin, ask, cutOff, sessions } = setUp(5 * MINUTE, degraded);
+    const [unseen, ended] = [await begin(), await begin()];
+    await ask(ended.cookie);
+    await sessions.end(ended.session, 'logout');
+    cutOff();
+    for (const { cookie } of [unseen, ended]) await expect(ask(cookie)).rejects.toThrow(StoreUnavailable);
+    await expect(ask(`authelia_session=${'A'.repeat(43)}`)).rejects.toThrow(StoreUnavailable);
+  });
+
+  test('another one than the proxy has in front of it does not', async () => {
+    const { begin, ask, cutOff } = setUp(5 * MINUTE, degraded);
+    const { cookie } = await begin();
+    await ask(cookie);
+    cutOff();
+    await expect(ask(cookie, 'harry')).rejects.toThrow(StoreUnavailable);
+    expect(await ask(cookie, 'JOHN')).toMatchObject({ isDegraded: true });
+  });
 });

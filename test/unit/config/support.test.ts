@@ -14,7 +14,7 @@ test.each([
   ['minimal', [], []],
   ['empty-values', [], []],
   ['openid-connect', ['identity_providers.oidc'], []],
-  ['ldap-activedirectory', ['authentication_backend.ldap', 'session.redis'], []],
+  ['ldap-activedirectory', ['authentication_backend.ldap'], []],
   [
     'sqlite-files-mail',
     [],

@@ -468,7 +468,7 @@ describe('whatever a proxy or client sends', () => {
     { weight: 3, arbitrary: fc.constantFrom('GET', 'HEAD', 'POST', 'OPTIONS') },
     { weight: 1, arbitrary: noise },
   );
-  const scheme_ = fc.oneof(
+  const urlScheme = fc.oneof(
     { weight: 4, arbitrary: fc.constantFrom('https', 'wss') },
     { weight: 1, arbitrary: noise },
   );
@@ -478,11 +478,11 @@ describe('whatever a proxy or client sends', () => {
 
   const headers = fc.record({
     host: often(host),
-    'x-forwarded-proto': often(scheme_),
+    'x-forwarded-proto': often(urlScheme),
     'x-forwarded-host': often(host),
     'x-forwarded-uri': often(path),
     'x-forwarded-method': often(method),
-    'x-original-url': often(fc.tuple(scheme_, host, path).map(([s, h, p]) => `${s}://${h}${p}`)),
+    'x-original-url': often(fc.tuple(urlScheme, host, path).map(([s, h, p]) => `${s}://${h}${p}`)),
     'x-original-method': often(method),
     'x-authelia-url': rarely(fc.oneof(fc.constant('https://auth.example.com/'), noise)),
     'x-forwarded-for': rarely(fc.oneof(fc.constantFrom('203.0.113.5', '1.1.1.1, ::1'), noise)),

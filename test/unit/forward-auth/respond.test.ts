@@ -185,7 +185,7 @@ describe('Location', () => {
     ['a path too long', 'https://a.example.com:8443/p', 8000, 'https://a.example.com:8443/'],
     ['a query too long right after the host', 'https://a.example.com?q', 8000, 'https://a.example.com'],
     ['far too long', 'https://a.example.com/p', 60_000, 'https://a.example.com/'],
-  ] as const)('%s', (_what, start, length, expected, filler = 'x') => {
+  ] as const)('%s', (_what, start, length, expected, filler: string = 'x') => {
     const target = start + filler.repeat(length);
     const location = locationOf('https://auth.example.com/', target);
     expect(location.length).toBeLessThanOrEqual(7168);

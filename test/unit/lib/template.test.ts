@@ -114,7 +114,7 @@ describe('faults', () => {
     ['{{ indent -1 "a" }}', 1, 4, 'needs a width'],
     ['{{ urlunquery "%zz" }}', 1, 4, 'urlunquery'],
     ['{{ repeat 1000000000 "a" }}', 1, 4, 'repeat: needs a number'],
-    [`${'{{ if true }}'.repeat(60)}`, 1, 664, 'nested too deeply'],
+    ['{{ if true }}'.repeat(60), 1, 664, 'nested too deeply'],
     [`{{ ${'('.repeat(60)} }}`, 1, 1, 'nested too deeply'],
     ['{{ range 1000 }}{{ range 1000 }}{{ upper "a" }}{{ end }}{{ end }}', 1, 36, 'too many steps'],
     ['{{ range 1000000 }}{{ end }}', 1, 10, 'too many steps'],

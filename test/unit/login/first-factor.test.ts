@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { GatewayPayload } from '../../../src/authn/gateway-session.ts';
 import { createSessionFinder } from '../../../src/authn/session-cookie.ts';
 import { completeFirstFactor } from '../../../src/login/first-factor.ts';
+import { isBound } from '../../../src/login/portal-binding.ts';
 import { openMemoryStore } from '../../../src/sessions/drivers/memory.ts';
 import { createSealer } from '../../../src/sessions/seal.ts';
 import { openSessions } from '../../../src/sessions/sessions.ts';
@@ -27,11 +28,34 @@ function setUp() {
     onEnd: ({ reason }) => ended.push(reason),
     onBrokenRecord: () => ended.push('broken'),
   });
-  const finder = createSessionFinder({ sessions, users: users.backend, clock, refreshInterval: null, onRefreshFailure: () => {} });
+  const finder = createSessionFinder({
+    sessions,
+    users: users.backend,
+    clock,
+    refreshInterval: null,
+    maximumStaleness: 3_600_000,
+    onRefreshFailure: () => {},
+  });
   const signIn = (over: Partial<Parameters<typeof completeFirstFactor>[0]> = {}) =>
     completeFirstFactor(
-      { username: 'john', password: 'secret', remember: false, cookieDomain: exampleCom, cookieHeader: undefined, ip: '203.0.113.5', ...over },
-      { users: users.backend, sessions, finder, clock, onAttempt: (attempt) => attempts.push(attempt) },
+      {
+        username: 'john',
+        password: 'secret',
+        remember: false,
+        cookieDomain: exampleCom,
+        cookieHeader: undefined,
+        userAgent: 'Browser/1.0',
+        ip: '203.0.113.5',
+        ...over,
+      },
+      {
+        users: users.backend,
+        sessions,
+        finder,
+        clock,
+        random,
+        onAttempt: (attempt) => attempts.push(attempt),
+      },
     );
   return { clock, users, memory, sessions, ended, attempts, signIn };
 }
@@ -44,7 +68,12 @@ test('a right password begins a session in the name that the backend gave', asyn
     cookieDomain: 'example.com',
     remembered: false,
     expiresAt: clock.now() + 3_600_000,
-    payload: { factors: [{ method: 'password', at: clock.now() }], profile: { username: 'john' }, refreshedAt: clock.now() },
+    payload: {
+      factors: [{ method: 'password', at: clock.now() }],
+      profile: { username: 'john' },
+      refreshedAt: clock.now(),
+      device: { userAgent: 'Browser/1.0', ip: '203.0.113.5' },
+    },
   });
   expect(await sessions.find(started?.token ?? '', 'example.com')).toEqual(started?.session);
   expect(attempts).toEqual([{ username: 'JOHN', ip: '203.0.113.5', success: true }]);
@@ -95,4 +124,37 @@ test('what cannot answer throws, and nobody is signed in', async () => {
   users.fail(false);
   await memory.close();
   await expect(signIn()).rejects.toThrow(StoreUnavailable);
+});
+
+test('the device is noted as printable text of bounded length', async () => {
+  const { signIn } = setUp();
+  const userAgent = `Brow\u009b31mser/1.0 \u00e9 ${'x'.repeat(9000)}`;
+  const noted = (await signIn({ userAgent }))?.session.payload.device.userAgent ?? '';
+  expect(noted).toMatch(/^Brow\?31mser\/1\.0 \? x+$/);
+  expect(noted).toHaveLength(512);
+  expect((await signIn({ userAgent: undefined }))?.session.payload.device.userAgent).toBe('');
+});
+
+test('each sign-in is bound to a browser by a token of its own, of which the session has the digest', async () => {
+  const { signIn } = setUp();
+  const [one, other] = [await signIn(), await signIn()];
+  if (!one || !other) throw new Error('nobody signed in');
+  const cookie = (token: string) => `__Host-sallyport_portal=${token}`;
+  expect(one.portalToken).toMatch(/^[\w-]{43}$/);
+  expect(JSON.stringify(one.session)).not.toContain(one.portalToken);
+  expect(isBound(one.session, `a=b; ${cookie(one.portalToken)}`)).toBe(true);
+  for (const header of [
+    undefined,
+    '',
+    cookie(''),
+    cookie(other.portalToken),
+    cookie(one.token),
+    cookie(one.session.payload.portalBinding),
+    cookie(`${one.portalToken}=`),
+    cookie(one.portalToken).toLowerCase(),
+    `sallyport_portal=${one.portalToken}`,
+    `${cookie(one.portalToken)}; ${cookie(other.portalToken)}`,
+  ]) {
+    expect(isBound(one.session, header), header).toBe(false);
+  }
 });

@@ -23,8 +23,16 @@ describe('safe targets', () => {
     ['https://x.sub.example.org/y', 'https://x.sub.example.org/y', 'x.sub.example.org'],
     ['https://old.example.net/', 'https://old.example.net/', 'old.example.net'],
     ['https://app.example.com/a/../b', 'https://app.example.com/b', 'app.example.com'],
-    ['https://app.example.com/?next=https://evil.com/', 'https://app.example.com/?next=https://evil.com/', 'app.example.com'],
-    ['https://app.example.com/?rd=https://evil.com/', 'https://app.example.com/?rd=https://evil.com/', 'app.example.com'],
+    [
+      'https://app.example.com/?next=https://evil.com/',
+      'https://app.example.com/?next=https://evil.com/',
+      'app.example.com',
+    ],
+    [
+      'https://app.example.com/?rd=https://evil.com/',
+      'https://app.example.com/?rd=https://evil.com/',
+      'app.example.com',
+    ],
     ['https://auth.example.com/', 'https://auth.example.com/', 'auth.example.com'],
     ['https://auth.example.com:8443/?rd=x', 'https://auth.example.com:8443/?rd=x', 'auth.example.com:8443'],
     ['https://app.example.com/@evil.com', 'https://app.example.com/@evil.com', 'app.example.com'],
@@ -33,7 +41,11 @@ describe('safe targets', () => {
   });
 
   test('are decided about as what is followed, for the method and address that were given', () => {
-    const target = parseRedirectTarget('https://APP.example.com:8443/a/%2e%2e/b?c=d', { cookieDomains, method: 'POST', ip: '1.2.3.4' });
+    const target = parseRedirectTarget('https://APP.example.com:8443/a/%2e%2e/b?c=d', {
+      cookieDomains,
+      method: 'POST',
+      ip: '1.2.3.4',
+    });
     expect(target?.request).toMatchObject({
       method: 'POST',
       ip: '1.2.3.4',
@@ -43,7 +55,22 @@ describe('safe targets', () => {
   });
 });
 
-const CONTROLS = ['\t', '\n', '\r', '\0', '\u001f', '\u007f', '\u0085', '\u00a0', '\u00ad', '\u200b', '\u200d', '\u2028', '\u202e', '\ufeff'];
+const CONTROLS = [
+  '\t',
+  '\n',
+  '\r',
+  '\0',
+  '\u001f',
+  '\u007f',
+  '\u0085',
+  '\u00a0',
+  '\u00ad',
+  '\u200b',
+  '\u200d',
+  '\u2028',
+  '\u202e',
+  '\ufeff',
+];
 
 describe('unsafe targets', () => {
   const groups: Readonly<Record<string, readonly string[]>> = {
@@ -192,13 +219,27 @@ describe('unsafe targets', () => {
       'https://auth.example.com/?targetURL=https://evil.test/',
       'https://login.sub.example.org:8443/sso/?rd=https://evil.test/',
     ],
-    'what is no address': ['', ' ', 'https://', 'https:///', 'https://%', 'https://[', 'https://]', 'http://\0', ':', '%', '?', '//', 'null', 'undefined', `https://app.example.com/${'a'.repeat(9000)}`],
+    'what is no address': [
+      '',
+      ' ',
+      'https://',
+      'https:///',
+      'https://%',
+      'https://[',
+      'https://]',
+      'http://\0',
+      ':',
+      '%',
+      '?',
+      '//',
+      'null',
+      'undefined',
+      `https://app.example.com/${'a'.repeat(9000)}`,
+    ],
   };
-  for (const [name, texts] of Object.entries(groups)) {
-    test(name, () => {
-      for (const text of texts) expect(parse(text), JSON.stringify(text.slice(0, 80))).toBeNull();
-    });
-  }
+  test.each(Object.entries(groups))('%s', (_, texts) => {
+    for (const text of texts) expect(parse(text), JSON.stringify(text.slice(0, 80))).toBeNull();
+  });
 
   test('invisible and control characters anywhere', () => {
     for (const character of CONTROLS) {
@@ -219,7 +260,18 @@ describe('unsafe targets', () => {
   });
 
   test('what is no text', () => {
-    for (const value of [undefined, null, 5, true, [], ['https://app.example.com/'], {}, { toString: () => 'https://app.example.com/' }, Symbol('x'), new URL('https://app.example.com/')]) {
+    for (const value of [
+      undefined,
+      null,
+      5,
+      true,
+      [],
+      ['https://app.example.com/'],
+      {},
+      { toString: () => 'https://app.example.com/' },
+      Symbol('x'),
+      new URL('https://app.example.com/'),
+    ]) {
       expect(parse(value)).toBeNull();
     }
   });
@@ -228,8 +280,29 @@ describe('unsafe targets', () => {
 test('whatever the parts are put together to, a browser is never led away', () => {
   const schemes = ['https:', 'HTTPS:', '', 'https', 'https:\t', 'java\tscript:', 'wss:', 'http:'];
   const slashes = ['//', '/', '', '///', '\\\\', '/\\', '%2f%2f', '/%5c', '/\t/', '/\n/'];
-  const heads = ['', 'app.example.com@', 'a:b@', 'app.example.com%40', 'app.example.com\\@', 'app.example.com#@', '%', ' '];
-  const hosts = ['evil.test', 'app.example.com', 'app.example.com.evil.test', 'app.example.com%2eevil.test', 'evil.test/app.example.com', 'evil.test\\.app.example.com', 'evil.test?.example.com', 'evil.test#.example.com', 'evil.test\t.example.com', 'evil.test:443#@app.example.com', 'app.example.com:443@evil.test'];
+  const heads = [
+    '',
+    'app.example.com@',
+    'a:b@',
+    'app.example.com%40',
+    'app.example.com\\@',
+    'app.example.com#@',
+    '%',
+    ' ',
+  ];
+  const hosts = [
+    'evil.test',
+    'app.example.com',
+    'app.example.com.evil.test',
+    'app.example.com%2eevil.test',
+    'evil.test/app.example.com',
+    'evil.test\\.app.example.com',
+    'evil.test?.example.com',
+    'evil.test#.example.com',
+    'evil.test\t.example.com',
+    'evil.test:443#@app.example.com',
+    'app.example.com:443@evil.test',
+  ];
   let safe = 0;
   for (const scheme of schemes)
     for (const slash of slashes)

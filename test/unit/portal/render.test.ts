@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { loadAssets } from '../../../src/portal/assets.ts';
 import type { FormError, PageData, RenderPage } from '../../../src/portal/page-data.ts';
 import { loadRenderer } from '../../../src/portal/renderer.ts';
-import { dataOf, login, pages, readableText, tagWith, target, webDist } from './sample-pages.ts';
+import { dataOf, login, pages, readableText, sessions, tagWith, target, webDist } from './sample-pages.ts';
 
 let render: RenderPage;
 beforeAll(async () => {
@@ -52,7 +52,7 @@ describe('the document', () => {
   it('gives every text that it shows: no key of the catalogue is on any page', () => {
     for (const page of Object.values(pages)) {
       expect(readableText(render(dataOf(page)))).not.toMatch(
-        /(login|error|signed-in|second-factor|logout|account|problem)\./,
+        /(login|error|signed-in|second-factor|logout|account|sessions|problem)\.[a-z]/,
       );
     }
   });
@@ -262,7 +262,7 @@ describe('the other pages', () => {
       dataOf({ page: 'signed-in', displayName: '', username: 'john', target: null, error: null }),
     );
     expect(readableText(html)).toContain('Signed in as john');
-    expect(html).not.toContain('<a ');
+    expect(readableText(html)).not.toContain('Continue to');
   });
 
   it('second factor: says that none exists, and lets go', () => {
@@ -274,6 +274,18 @@ describe('the other pages', () => {
     expect(tagWith(html, 'action="/form/logout"')).toContain('method="post"');
     const plain = render(dataOf({ page: 'second-factor', displayName: '', username: 'john', target: null }));
     expect(plain.match(/<form/g)).toHaveLength(1);
+  });
+
+  it('signed in: leads to the sessions', () => {
+    const page = { page: 'signed-in', displayName: '', username: 'john', target: null, error: null } as const;
+    expect(tagWith(render(dataOf(page, { base: '/sso/' })), 'href="/sso/settings/sessions"')).toMatch(/^<a /);
+  });
+
+  it('sign in again: leads over signing out', () => {
+    const page = { page: 'problem', status: 403, code: 'sign-in-again', requestId: '' } as const;
+    const html = render(dataOf(page, { base: '/sso/' }));
+    expect(html).toContain('<h1>Please sign in again</h1>');
+    expect(tagWith(html, 'action="/sso/form/logout"')).toContain('method="post"');
   });
 
   it('logout: asks, and posts to its action', () => {
@@ -305,6 +317,53 @@ describe('the other pages', () => {
     );
     expect(tagWith(html, 'href="/sso/"')).toMatch(/^<a /);
     expect(html).not.toContain('<code>');
+  });
+});
+
+describe('sessions', () => {
+  it('have a button each, named after its device', () => {
+    const html = render(dataOf(sessions, { base: '/sso/' }));
+    expect(html.match(/action="\/sso\/form\/sessions\/end"/g)).toHaveLength(3);
+    for (const { id } of sessions.sessions) {
+      expect(tagWith(html, 'name="id"', `value="${id}"`)).toContain('type="hidden"');
+      expect(tagWith(html, `id="end-${id}"`)).toContain(`aria-labelledby="end-${id} device-${id}"`);
+      expect(tagWith(html, `id="device-${id}"`)).toMatch(/^<h2/);
+    }
+    const text = readableText(html);
+    for (const name of ['Firefox on Linux', 'Safari on iPhone', 'Unknown device'])
+      expect(text).toContain(name);
+    expect(text.match(/This browser/g)).toHaveLength(1);
+    expect(tagWith(html, 'action="/sso/form/sessions/end-others"')).toContain('method="post"');
+  });
+
+  it('tell times as a distance and in UTC, as far as the server knows', () => {
+    const text = readableText(render(dataOf(sessions)));
+    for (const part of [
+      'Activenow Jan 15, 2027, 11:59 AM UTC',
+      'Signed in2 hours ago Jan 15, 2027, 10:00 AM UTC',
+      'Activeyesterday ',
+      'Signed in3 days ago ',
+      'Signed inlast year Dec 11, 2025, 12:00 PM UTC',
+      'Active1 minute ago ',
+    ])
+      expect(text.replaceAll('\u202f', ' ')).toContain(part);
+  });
+
+  it('tell times in the language of the page', () => {
+    const html = render(dataOf(sessions, { language: 'de' }));
+    expect(html).toContain('vor 2 Stunden <span class="exact">15. Jan. 2027, 10:00 UTC</span>');
+  });
+
+  it('alone leave nobody else to sign out; what was done or failed is said', () => {
+    const [own] = sessions.sessions;
+    if (!own) throw new Error('no session');
+    const alone = render(dataOf({ ...sessions, sessions: [own], done: 'others' }));
+    expect(readableText(alone)).toContain('You are signed out everywhere else.');
+    expect(tagWith(alone, 'action="/form/sessions/end-others"')).toBe('');
+    const gone = render(dataOf({ ...sessions, done: 'one', error: 'gone' }));
+    expect(readableText(gone)).toContain('That session had ended already.');
+    expect(readableText(gone)).not.toContain('has ended.');
+    expect(gone).toContain('<title>Error: ');
   });
 });
 

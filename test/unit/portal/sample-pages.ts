@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { openCatalogue } from '../../../src/portal/catalogue.ts';
-import type { LoginPage, Page, PageData } from '../../../src/portal/page-data.ts';
+import type { LoginPage, Page, PageData, SessionsPage } from '../../../src/portal/page-data.ts';
 
 export const webDist = fileURLToPath(new URL('../../../web/dist', import.meta.url));
 
@@ -17,14 +17,57 @@ export const login: LoginPage = {
   error: null,
 };
 
+const noon = Date.UTC(2027, 0, 15, 12);
+
+export const sessions: SessionsPage = {
+  page: 'sessions',
+  now: noon,
+  sessions: [
+    {
+      id: 'own-id_000000001',
+      isCurrent: true,
+      device: { browser: 'Firefox', system: 'Linux' },
+      ip: '203.0.113.5',
+      cookieDomain: 'example.com',
+      createdAt: noon - 2 * 3_600_000,
+      lastActiveAt: noon - 20_000,
+    },
+    {
+      id: 'other-id_0000002',
+      isCurrent: false,
+      device: { browser: 'Safari', system: 'iPhone' },
+      ip: '2001:db8:1234:5678:9abc:def0:1234:5678',
+      cookieDomain: 'example.org',
+      createdAt: noon - 3 * 86_400_000,
+      lastActiveAt: noon - 86_400_000,
+    },
+    {
+      id: 'third-id_0000003',
+      isCurrent: false,
+      device: { browser: null, system: null },
+      ip: '192.0.2.200',
+      cookieDomain: 'example.com',
+      createdAt: noon - 400 * 86_400_000,
+      lastActiveAt: noon - 61_000,
+    },
+  ],
+  done: null,
+  error: null,
+};
+
 /** One of each variant. */
 export const pages: Readonly<Record<string, Page>> = {
   login,
   'signed-in': { page: 'signed-in', displayName: 'John Doe', username: 'john', target, error: null },
   'second-factor': { page: 'second-factor', displayName: 'John Doe', username: 'john', target },
   logout: { page: 'logout', action: '/form/logout', displayName: 'John Doe' },
+  sessions,
+  'sessions, one ended': { ...sessions, sessions: sessions.sessions.slice(0, 1), done: 'one' },
+  'sessions, others ended': { ...sessions, sessions: sessions.sessions.slice(0, 1), done: 'others' },
+  'sessions, one was gone': { ...sessions, error: 'gone' },
   'problem 400': { page: 'problem', status: 400, code: 'bad-request', requestId: 'req-1' },
   'problem 403': { page: 'problem', status: 403, code: 'forbidden', requestId: 'req-1' },
+  'problem 403, sign in again': { page: 'problem', status: 403, code: 'sign-in-again', requestId: '' },
   'problem 404': { page: 'problem', status: 404, code: 'not-found', requestId: 'req-1' },
   'problem 500': { page: 'problem', status: 500, code: 'internal', requestId: 'req-1' },
   'problem 503': { page: 'problem', status: 503, code: 'unavailable', requestId: 'req-1' },

@@ -446,6 +446,7 @@ describe('end', () => {
 describe('records that are not as they were written', () => {
   const columns: readonly [column: keyof StoredSession, value: StoredSession[keyof StoredSession]][] = [
     ['userId', 'admin'],
+    ['sid', 'a session of somebody else'],
     ['publicId', 'another'],
     ['version', 7],
     ['createdAt', 1_900_000_000_000],

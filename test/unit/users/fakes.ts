@@ -4,7 +4,7 @@ import { openHashQueue } from '../../../src/users/hash-queue.ts';
 import type { HashQueue } from '../../../src/users/hash-queue.ts';
 import { DEFAULT_PASSWORD_OPTIONS } from '../../../src/users/password-options.ts';
 import type { PasswordOptions } from '../../../src/users/password-options.ts';
-import type { Timers } from '../../../src/lib/timers.ts';
+import { fakeTimers } from '../../support/fake-timers.ts';
 
 /** Parameters that cost next to nothing. */
 export const cheapPasswords: PasswordOptions = {
@@ -17,28 +17,6 @@ export const cheapPasswords: PasswordOptions = {
 };
 
 export const random: Random = systemRandom;
-
-/** Timers that stand still until somebody turns them on. */
-export function fakeTimers(): Timers & { advance(ms: number): void; readonly pending: number } {
-  let now = 0;
-  const waiting = new Set<{ at: number; run: () => void }>();
-  return {
-    after(ms, run) {
-      const timer = { at: now + ms, run };
-      waiting.add(timer);
-      return () => waiting.delete(timer);
-    },
-    advance(ms) {
-      now += ms;
-      for (const timer of [...waiting].sort((a, b) => a.at - b.at)) {
-        if (timer.at <= now && waiting.delete(timer)) timer.run();
-      }
-    },
-    get pending() {
-      return waiting.size;
-    },
-  };
-}
 
 /** A queue that notes the memory of every hash it runs. */
 export function countingQueue(): HashQueue & { readonly costs: number[] } {

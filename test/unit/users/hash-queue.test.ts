@@ -12,7 +12,8 @@ import {
 import type { HashQueue, HashQueueOptions } from '../../../src/users/hash-queue.ts';
 import { blankDigest } from '../../../src/users/digest.ts';
 import { DEFAULT_PASSWORD_OPTIONS } from '../../../src/users/password-options.ts';
-import { fakeTimers, random } from './fakes.ts';
+import { fakeTimers } from '../../support/fake-timers.ts';
+import { random } from './fakes.ts';
 
 const MIB = 1024 * 1024;
 

@@ -8,7 +8,8 @@ import type { FileBackendDeps, FileBackendOptions } from '../../../../src/users/
 import { InvalidUsersFile } from '../../../../src/users/users-file.ts';
 import type { UserBackend } from '../../../../src/users/backend.ts';
 import type { PasswordOptions } from '../../../../src/users/password-options.ts';
-import { cheapPasswords, countingQueue, fakeTimers, listLogger, random } from '../fakes.ts';
+import { fakeTimers } from '../../../support/fake-timers.ts';
+import { cheapPasswords, countingQueue, listLogger, random } from '../fakes.ts';
 
 let folder = '';
 let path = '';
@@ -190,6 +191,25 @@ describe('a change while a check runs', () => {
     gate.resolve();
     expect((await check).status).toBe(status);
   });
+});
+
+test('who is gone is told when the file is read again: missing or disabled now, there before', async () => {
+  const password = await digest('x');
+  const person = (more: object = {}) => ({ displayname: 'P', password, ...more });
+  const gone: (readonly string[])[] = [];
+  await writeFile(
+    path,
+    fileOf({ jane: person(), bob: person(), eve: person({ disabled: true }), joe: person() }),
+  );
+  const { backend } = await open({}, { onGone: (usernames) => gone.push(usernames) });
+  await backend.reload();
+  await writeFile(path, fileOf({ jane: person(), bob: person({ disabled: true }) }));
+  await backend.reload();
+  await writeFile(path, fileOf({ jane: person(), bob: person(), new: person() }));
+  await backend.reload();
+  await writeFile(path, 'users: 1');
+  await expect(backend.reload()).rejects.toThrow(InvalidUsersFile);
+  expect(gone).toEqual([['bob', 'joe']]);
 });
 
 const write = async (displayname: string, to = path): Promise<void> =>

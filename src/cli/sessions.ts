@@ -1,0 +1,226 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { Command } from 'commander';
+
+import type { GatewaySession, GatewaySessions } from '../authn/gateway-session.ts';
+import { formatProblem, loadConfiguration, resolveSource } from '../config/load.ts';
+import type { Configuration } from '../config/schema.ts';
+import { cookieDomainsOf, openGatewaySessions, sessionStoreName } from '../gateway-sessions.ts';
+import { systemClock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import { systemRandom } from '../lib/random.ts';
+import { endByPublicId, type SessionView, sessionView } from '../portal/sessions-actions.ts';
+import { addConfigOptions, type ConfigOptions } from './config-options.ts';
+import { formatTable } from './format-table.ts';
+import type { CliIo } from './io.ts';
+
+/** Opens the sessions that the gateways of this configuration share. Tests put their own in the place. */
+export type OpenSharedSessions = (config: Configuration, io: CliIo) => Promise<GatewaySessions>;
+
+interface SessionsOptions extends ConfigOptions {
+  readonly user: string;
+  readonly id?: string;
+  readonly all?: boolean;
+  readonly json?: boolean;
+}
+
+interface Task {
+  /** What is wrong with the options. */
+  readonly check?: (options: SessionsOptions) => string | null;
+  readonly run: (sessions: GatewaySessions, options: SessionsOptions, io: CliIo) => Promise<void>;
+}
+
+/** `sallyport sessions`: who is signed in where, and an end to it, beside the running gateways and through their store. */
+export function sessionsCommand(io: CliIo, open: OpenSharedSessions = openShared): Command {
+  const sub = (name: string, description: string, task: Task): Command =>
+    addConfigOptions(new Command(name).description(description))
+      .requiredOption('--user <name>', 'whose sessions; the name as the user backend spells it')
+      .option('--json', 'print JSON')
+      .action((options: SessionsOptions) => perform(task, options, io, open));
+  return new Command('sessions')
+    .description('list and end the sessions that gateways share over Redis or PostgreSQL')
+    .addCommand(sub('list', 'list the sessions of a person', list))
+    .addCommand(
+      sub('show', 'show one session of a person', show).requiredOption('--id <id>', 'the id from the list'),
+    )
+    .addCommand(
+      sub('revoke', 'end one session of a person, or all', revoke)
+        .option('--id <id>', 'the id from the list')
+        .option('--all', 'all sessions of the person'),
+    );
+}
+
+/** Why the sessions of a store cannot be seen from outside of the gateway. */
+const UNSHARED = {
+  memory:
+    'the sessions are in the memory of the gateway, where no other process sees them (no store is configured)',
+  filesystem: 'session.filesystem: the gateway holds the folder, and no second process may use it',
+} as const;
+const WAY_OUT =
+  'People end their own sessions at the portal, at settings/sessions; whoever is disabled in the user backend is out. For this command, keep sessions in session.redis or session.postgres.';
+
+async function perform(
+  { check, run }: Task,
+  options: SessionsOptions,
+  io: CliIo,
+  open: OpenSharedSessions,
+): Promise<void> {
+  const fail = (message: string): void => {
+    io.err(`sallyport: ${message}\n`);
+    io.exit(1);
+  };
+  const fault = check?.(options) ?? null;
+  if (fault !== null) return fail(fault);
+  const { config, problems } = loadConfiguration(resolveSource(options, io.environment));
+  for (const problem of problems) io.err(`${formatProblem(problem)}\n`);
+  if (config === null) return io.exit(1);
+  const store = sessionStoreName(config);
+  if (store === 'memory' || store === 'filesystem') return fail(`${UNSHARED[store]}. ${WAY_OUT}`);
+  let sessions: GatewaySessions | undefined;
+  let failure: string | null = null;
+  try {
+    sessions = await open(config, io);
+    await run(sessions, options, io);
+  } catch (error) {
+    failure = describe(error);
+  } finally {
+    await sessions?.close();
+  }
+  if (failure !== null) fail(failure);
+}
+
+const list: Task = {
+  async run(sessions, { user, json }, io) {
+    const views = (await sessions.listOf(user)).map((session) => sessionView(session));
+    if (json) return io.out(formatJson(views));
+    if (views.length === 0) return io.out(`${user} has no sessions.\n`);
+    io.out(
+      formatTable([
+        ['id', 'device', 'address', 'sites', 'signed in', 'last active', 'ends', 'remembered'],
+        ...views.map((view) => [
+          view.id,
+          view.device.summary,
+          view.device.ip,
+          view.cookie_domain,
+          ...[view.created_at, view.last_active_at, view.expires_at].map(toSeconds),
+          view.remembered ? 'yes' : 'no',
+        ]),
+      ]),
+    );
+  },
+};
+
+const show: Task = {
+  async run(sessions, { user, id = '', json }, io) {
+    const session = (await sessions.listOf(user)).find(({ publicId }) => publicId === id);
+    if (!session) throw new Failure(noSession(user, id));
+    const view = { user: session.userId, ...sessionView(session) };
+    io.out(json ? formatJson(view) : formatTable(factsOf(session, view)));
+  },
+};
+
+const revoke: Task = {
+  check: ({ id, all = false }) =>
+    (id === undefined) === all ? null : 'sessions revoke takes either --id <id> or --all',
+  async run(sessions, { user, id, json }, io) {
+    if (id !== undefined && !(await endByPublicId(sessions, user, id)))
+      throw new Failure(noSession(user, id));
+    const ended = id === undefined ? await sessions.endAllOf(user, 'revoked') : 1;
+    io.out(
+      json ? formatJson({ ended }) : `${ended} ${ended === 1 ? 'session' : 'sessions'} of ${user} ended.\n`,
+    );
+  },
+};
+
+function factsOf(session: GatewaySession, view: SessionView): readonly (readonly [string, string])[] {
+  return [
+    ['id', view.id],
+    ['user', session.userId],
+    ['device', view.device.summary],
+    ['user agent', view.device.user_agent],
+    ['address', view.device.ip],
+    ['sites', view.cookie_domain],
+    ['signed in', toSeconds(view.created_at)],
+    ['last active', toSeconds(view.last_active_at)],
+    ['ends', toSeconds(view.expires_at)],
+    ['remembered', view.remembered ? 'yes' : 'no'],
+    ['factors', session.payload.factors.map(({ method }) => method).join(', ')],
+  ];
+}
+
+/** What went wrong, for people. */
+class Failure extends Error {
+  override name = 'Failure';
+}
+
+function noSession(user: string, id: string): string {
+  return `${user} has no session ${id}; see "sallyport sessions list --user ${user}"`;
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.name === 'StoreUnavailable'
+    ? `the session store does not answer: ${error.message}`
+    : error.message;
+}
+
+function toSeconds(timestamp: string): string {
+  return timestamp.replace(/\.\d+Z$/, 'Z');
+}
+
+function formatJson(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/** Milliseconds. A person is waiting, and no request: longer than a gateway would. */
+const DEADLINE = 5000;
+/** Milliseconds between two looks whether the store is there. */
+const STEP = 50;
+
+const openShared: OpenSharedSessions = async (config, io) => {
+  const domains = cookieDomainsOf(config);
+  const sessions = await openGatewaySessions(config, {
+    clock: systemClock,
+    random: systemRandom,
+    logger: errorsTo(io),
+    events: {
+      sessionEnded: () => {},
+      sessionBroken: (key) => io.err(`warning: the record ${key} is corrupt and left out\n`),
+      storeIs: () => {},
+    },
+    lifetimesOf: (domain) => domains.get(domain)?.lifetimes ?? null,
+    guard: { deadline: DEADLINE, tolerance: Infinity },
+  });
+  await answering(sessions);
+  return sessions;
+};
+
+/** A store opens at once and connects by and by. Rejects with what is in the way when it does not answer in time. */
+async function answering(sessions: GatewaySessions): Promise<void> {
+  for (let waited = 0; ; waited += STEP) {
+    try {
+      return await sessions.ping();
+    } catch (error) {
+      if (waited < DEADLINE) await wait(STEP);
+      else {
+        await sessions.close();
+        throw error;
+      }
+    }
+  }
+}
+
+/** What a store warns of when it opens is for the gateway's log. */
+function errorsTo(io: CliIo): Logger {
+  const say = (_fields: object, message: string): void => io.err(`${message}\n`);
+  const silent = (): void => {};
+  const logger: Logger = {
+    trace: silent,
+    debug: silent,
+    info: silent,
+    warn: silent,
+    error: say,
+    child: () => logger,
+    isEnabled: () => false,
+  };
+  return logger;
+}

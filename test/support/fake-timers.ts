@@ -1,0 +1,23 @@
+import type { Timers } from '../../src/lib/timers.ts';
+
+/** Timers that stand still until somebody turns them on. */
+export function fakeTimers(): Timers & { advance(ms: number): void; readonly pending: number } {
+  let now = 0;
+  const waiting = new Set<{ at: number; run: () => void }>();
+  return {
+    after(ms, run) {
+      const timer = { at: now + ms, run };
+      waiting.add(timer);
+      return () => waiting.delete(timer);
+    },
+    advance(ms) {
+      now += ms;
+      for (const timer of [...waiting].sort((a, b) => a.at - b.at)) {
+        if (timer.at <= now && waiting.delete(timer)) timer.run();
+      }
+    },
+    get pending() {
+      return waiting.size;
+    },
+  };
+}
