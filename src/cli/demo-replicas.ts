@@ -34,7 +34,7 @@ export async function runReplicas(
   files: DemoFiles,
   options: ReplicaOptions,
   io: CliIo,
-): Promise<{ readonly pids: () => readonly number[]; close(): Promise<void> }> {
+): Promise<{ close(): Promise<void> }> {
   const { folder, port, replicas } = options;
   const children = new Set<ChildProcess>();
   const start = (command: string, args: readonly string[]): ChildProcess => {
@@ -107,7 +107,6 @@ export async function runReplicas(
   );
 
   return {
-    pids: () => gateways.flatMap(({ pid }) => pid ?? []),
     async close() {
       for (const timer of timers) clearTimeout(timer);
       front.close();

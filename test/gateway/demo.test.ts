@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { type Child, startChild } from '../support/child.ts';
-import { gatewayCommand } from '../support/environment.ts';
+import { gatewayCommand, mustBeComplete } from '../support/environment.ts';
+import { announce } from '../support/announce.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { exchange, type HeaderLine, type RawAnswer, requestBytes } from '../support/raw-http.ts';
+import { missingRedis } from '../support/redis-server.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporary-folder.ts';
 
 /** The README's first command, as a process. Names are reached by 127.0.0.1 with Host and SNI. */
@@ -128,5 +130,71 @@ describe('sallyport demo', () => {
     } finally {
       await again.stop();
     }
+  });
+});
+
+const missing = missingRedis();
+if (missing !== undefined)
+  announce(`the demo with replicas needs ${missing}: run scripts/install-test-servers`);
+
+describe.skipIf(missing !== undefined && !mustBeComplete)('sallyport demo --replicas 2', () => {
+  test('a session outlives the replica that began it', async () => {
+    const folder = await temporaryFolder('demo-replicas');
+    const port = await freePort();
+    const args = ['demo', '--replicas', '2', '--dir', 'kept', '--port', String(port)];
+    const demo = startChild(gatewayCommand, args, { cwd: folder.path });
+    try {
+      await eventually('the demo says where it is', 30_000, () => {
+        if (demo.hasExited) throw new Error(demo.output());
+        return demo.output().includes('replicas share') || undefined;
+      });
+      const authority = await readFile(join(folder.path, 'kept/ca.pem'), 'utf8');
+      const ask = (
+        name: string,
+        target: string,
+        headers: readonly HeaderLine[],
+        body = '',
+      ): Promise<RawAnswer> =>
+        exchange(
+          { port, tls: { servername: `${name}.demo.localhost`, authority } },
+          requestBytes(
+            body === '' ? 'GET' : 'POST',
+            target,
+            [['Host', `${name}.demo.localhost:${port}`], ['Accept', 'text/plain'], ...headers],
+            body,
+          ),
+        );
+      const password = /alice +(\S+)/.exec(demo.output())?.[1] ?? '';
+      const json: HeaderLine = ['Content-Type', 'application/json'];
+      const signedIn = await ask(
+        'auth',
+        '/api/firstfactor',
+        [json],
+        JSON.stringify({ username: 'alice', password }),
+      );
+      expect(signedIn.status).toBe(200);
+      const cookie =
+        signedIn
+          .all('set-cookie')
+          .find((line) => line.startsWith('__Secure-'))
+          ?.split(';', 1)[0] ?? '';
+      const visit = async (): Promise<string> =>
+        (await ask('whoami', '/', [['Cookie', cookie]])).body.toString();
+      expect(await visit()).toContain('Remote-User: alice');
+
+      const children = await readFile(`/proc/${demo.pid}/task/${demo.pid}/children`, 'utf8');
+      const replicas: number[] = [];
+      for (const pid of children.trim().split(/\s+/).map(Number)) {
+        const command = await readFile(`/proc/${pid}/cmdline`, 'utf8');
+        if (command.includes('replica-')) replicas.push(pid);
+      }
+      expect(replicas).toHaveLength(2);
+      process.kill(replicas[0] as number, 'SIGKILL');
+      for (let i = 0; i < 20; i++) expect(await visit()).toContain('Remote-User: alice');
+    } finally {
+      await demo.stop();
+      await folder.remove();
+    }
+    expect(demo.exitCode).toBe(0);
   });
 });

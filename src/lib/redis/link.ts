@@ -30,6 +30,11 @@ export interface RedisLink {
   send(purpose: Purpose, commands: readonly RedisCommand[], options?: SendOptions): Promise<RedisReply[]>;
   /** Whether a server that has not seen the latest writes may take the place of this one. */
   mayBeReplaced(): boolean;
+  /**
+   * Sends writes that must outlive this server. Where it may be replaced it rejects unless a replica has them within
+   * 300 ms and no other server is becoming master; they may be done all the same. They must write something.
+   */
+  settle(commands: readonly RedisCommand[]): Promise<RedisReply[]>;
   /** Resolves when the first attempt of each lane has ended: null when they succeeded, else why one did not. */
   readonly firstAttempt: Promise<Error | null>;
   /** Resolves when the server is reached for the first time; never, when `close` comes before. */
@@ -38,11 +43,10 @@ export interface RedisLink {
   close(): void;
 }
 
-/**
- * `settled-write`: a write after which `WAIT` holds its connection up. With three lanes or more it has its own; with two
- * it shares with the other writes, with one all share.
- */
-export type Purpose = 'read' | 'write' | 'settled-write';
+export type Purpose = 'read' | 'write';
+
+/** `under way`: what is written now may be lost, even when a replica has confirmed it. */
+export type Replacement = 'none' | 'possible' | 'under way';
 
 interface SendOptions {
   readonly asBuffers?: boolean;
@@ -72,7 +76,9 @@ export interface RedisSource {
   readonly trouble: Error | null;
   /** Whether the server's role must be asked, as it may change. */
   readonly hasRoles: boolean;
-  mayBeReplaced(): boolean;
+  replacement(): Replacement;
+  /** Learns what is true now of address and replacement. False when somebody who should know does not answer at once. */
+  askNow(): Promise<boolean>;
   /** Calls `onChange` whenever the address or the trouble changes. */
   open(onChange: () => void): void;
   /** The address is (not) in doubt. */
@@ -86,7 +92,8 @@ export function fixedSource(address: RedisAddress): RedisSource {
     address: () => address,
     trouble: null,
     hasRoles: false,
-    mayBeReplaced: () => false,
+    replacement: () => 'none',
+    askNow: async () => true,
     open() {},
     setDoubt() {},
     close() {},
@@ -98,6 +105,8 @@ export class NotMaster extends Error {
   override name = 'NotMaster';
 }
 
+/** For one replica, and for so many milliseconds. */
+const WAIT = ['WAIT', '1', '300'];
 const SIGN_OF_LIFE_EVERY = 500;
 const SIGN_OF_LIFE_WITHIN = 1000;
 /** For repeating a read, from its first failure on. */
@@ -144,20 +153,23 @@ export function openRedisLink(
     for (const lane of lanes) lane.bell.ring();
   };
 
-  /** Lanes by preference. */
-  const lanesOf = (purpose: Purpose): readonly Lane[] => {
+  /**
+   * Lanes by preference. WAIT holds its connection up, so writes to be settled have one of their own where there are three
+   * lanes; with two they share with other writes, with one all share.
+   */
+  const lanesOf = (purpose: Purpose | 'settle'): readonly Lane[] => {
     const [one, two, three, ...spare] = lanes;
     if (one === undefined || two === undefined) return lanes;
     if (three === undefined) return purpose === 'read' ? [one, two] : [two, one];
-    if (purpose === 'settled-write') return [three];
+    if (purpose === 'settle') return [three];
     return purpose === 'read' ? [one, ...spare, two] : [two, ...spare, one];
   };
   const preferences = {
     read: lanesOf('read'),
     write: lanesOf('write'),
-    'settled-write': lanesOf('settled-write'),
+    settle: lanesOf('settle'),
   };
-  const readyLane = (purpose: Purpose): Lane | undefined =>
+  const readyLane = (purpose: Purpose | 'settle'): Lane | undefined =>
     preferences[purpose].find(({ connection }) => connection !== null);
   const endRedial = (lane: Lane): void => {
     lane.redial?.resolve();
@@ -180,22 +192,22 @@ export function openRedisLink(
     }
     lane.bell.ring();
   };
-  const troubleOf = (purpose: Purpose): Error =>
+  const troubleOf = (purpose: Purpose | 'settle'): Error =>
     preferences[purpose][0]?.trouble ?? new Error('not connected');
 
-  const noteState = (): void => {
-    const isReady = readyLane('read') !== undefined;
-    if (state.closed) return;
-    if (isReady) {
-      if (causes.size > 0) logger.info({}, 'Redis is within reach again');
-      causes.clear();
-    } else {
-      const cause = troubleOf('read');
-      const isNew = !causes.has(redisErrorCode(cause) ?? cause.message);
-      causes.add(redisErrorCode(cause) ?? cause.message);
-      if (isNew) logger.warn({ cause }, 'Redis is out of reach');
-    }
-    source.setDoubt(!isReady);
+  const noteTrouble = (): void => {
+    if (state.closed || readyLane('read') !== undefined) return;
+    const cause = troubleOf('read');
+    const name = redisErrorCode(cause) ?? cause.message;
+    if (!causes.has(name)) logger.warn({ cause }, 'Redis is out of reach');
+    causes.add(name);
+  };
+  const noteReady = (): void => {
+    if (readyLane('read') === undefined) return;
+    if (causes.size > 0) logger.info({}, 'Redis is within reach again');
+    causes.clear();
+    connected.resolve();
+    source.setDoubt(false);
   };
 
   const backoff = (failures: number): number => {
@@ -255,7 +267,8 @@ export function openRedisLink(
     lane.trouble = trouble;
     endRedial(lane);
     lane.tried.resolve(trouble);
-    noteState();
+    source.setDoubt(true);
+    noteTrouble();
   };
 
   const keep = async (lane: Lane): Promise<void> => {
@@ -280,15 +293,13 @@ export function openRedisLink(
         lane.connection = connection;
         endRedial(lane);
         lane.tried.resolve(null);
-        connected.resolve();
-        noteState();
+        noteReady();
         if (await watch(lane, connection, address)) {
           failures = 0;
           continue;
         }
       } catch (error) {
         if (isSameRedisAddress(address, source.address())) fail(lane, asError(error));
-        source.setDoubt(true);
       }
       // A new address is tried at once.
       if (isSameRedisAddress(address, source.address())) await lane.bell.wait(backoff(failures++));
@@ -296,7 +307,7 @@ export function openRedisLink(
   };
 
   const attempt = async (
-    purpose: Purpose,
+    purpose: Purpose | 'settle',
     commands: readonly RedisCommand[],
     sendOptions: SendOptions | undefined,
   ): Promise<RedisReply[]> => {
@@ -361,7 +372,19 @@ export function openRedisLink(
       (troubles) => troubles.find((trouble) => trouble !== null) ?? null,
     ),
     firstConnection: connected.promise,
-    mayBeReplaced: () => source.mayBeReplaced(),
+    mayBeReplaced: () => source.replacement() !== 'none',
+    async settle(commands) {
+      if (source.replacement() === 'none') return attempt('write', commands, undefined);
+      const master = source.address();
+      const replies = await attempt('settle', [...commands, WAIT], undefined);
+      const replicas = replies.pop();
+      if (typeof replicas !== 'number' || replicas < 1) throw new Error('no replica has confirmed the write');
+      // A replica that is being promoted has left this master, and it may have been another one that confirmed.
+      if (!(await source.askNow())) throw new Error('a Sentinel does not say whether the master stays');
+      if (source.replacement() === 'under way' || !isSameRedisAddress(source.address(), master))
+        throw new Error('another server is becoming master, which may not know the write');
+      return replies;
+    },
     send(purpose, commands, sendOptions) {
       if (state.closed) return Promise.reject(new Error('the connections are closed'));
       return purpose === 'read' ? read(commands, sendOptions) : attempt(purpose, commands, sendOptions);

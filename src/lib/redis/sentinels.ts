@@ -13,7 +13,7 @@ import {
   type RedisReply,
 } from '../redis.ts';
 import type { Timers } from '../timers.ts';
-import type { RedisSource } from './link.ts';
+import type { RedisSource, Replacement } from './link.ts';
 import { asError, type Bell, createBell, within } from './waiting.ts';
 
 /**
@@ -53,6 +53,8 @@ export class SentinelTrouble extends Error {
 const ASK_EVERY = 1000;
 const ASK_IN_DOUBT_EVERY = 250;
 const ANSWER_WITHIN = 500;
+/** Where a logout waits for it. */
+const ASK_NOW_WITHIN = 130;
 /** A Sentinel is dialed for no longer, as others can be asked. */
 const DIAL_WITHIN = 1000;
 /** Each Sentinel gets this lead before the next one in the order is asked at start. */
@@ -62,13 +64,13 @@ const BACKOFF = 400;
 interface Opinion {
   readonly address: RedisAddress;
   readonly epoch: number;
-  /** Null: it does not tell. */
-  readonly livingReplicas: number | null;
+  readonly replacement: Replacement;
 }
 
 interface Sentinel {
   readonly address: RedisAddress;
   readonly bell: Bell;
+  connection: RedisConnection | null;
   opinion: Opinion | null;
   /** Since its last answer; null while there is none. */
   trouble: Error | null;
@@ -76,14 +78,15 @@ interface Sentinel {
   latency: number;
 }
 
-/** The events after which the master may be another one. */
-const EVENTS = ['+switch-master', '+failover-state-reconf-slaves', '+promoted-slave'];
+/** The events after which the master may be another one, or will be soon. */
+const EVENTS = ['+try-failover', '+promoted-slave', '+failover-state-reconf-slaves', '+switch-master'];
 
 export function openSentinels(options: SentinelOptions, deps: SentinelDeps): RedisSource {
   const { timers, clock, logger, random } = deps;
   const sentinels = options.addresses.map((address): Sentinel => ({
     address,
     bell: createBell(timers),
+    connection: null,
     opinion: null,
     trouble: null,
     latency: Number.POSITIVE_INFINITY,
@@ -92,6 +95,7 @@ export function openSentinels(options: SentinelOptions, deps: SentinelDeps): Red
   const state = { closed: false };
   let inDoubt = true;
   let opinion: Opinion | null = null;
+  let replacement: Replacement = 'possible';
   let trouble: Error | null = null;
   let wereReached = true;
   let onChange = (): void => {};
@@ -103,7 +107,8 @@ export function openSentinels(options: SentinelOptions, deps: SentinelDeps): Red
   const conclude = (): void => {
     const order =
       options.order === 'latency' ? sentinels.toSorted((a, b) => a.latency - b.latency) : sentinels;
-    const [first, ...others] = order.flatMap((sentinel) => sentinel.opinion ?? []);
+    const opinions = order.flatMap((sentinel) => sentinel.opinion ?? []);
+    const [first, ...others] = opinions;
     noteReached(first !== undefined);
     if (first === undefined) {
       if (opinion !== null || sentinels.some((sentinel) => sentinel.trouble === null)) return;
@@ -118,6 +123,12 @@ export function openSentinels(options: SentinelOptions, deps: SentinelDeps): Red
     const newest = others.reduce((best, other) => (other.epoch > best.epoch ? other : best), first);
     const before = opinion;
     opinion = newest;
+    const expected = new Set(
+      opinions
+        .filter(({ address }) => isSameRedisAddress(address, newest.address))
+        .map(({ replacement }) => replacement),
+    );
+    replacement = (['under way', 'possible', 'none'] as const).find((one) => expected.has(one)) ?? 'possible';
     trouble = null;
     if (isSameRedisAddress(before?.address ?? null, newest.address)) return;
     const master = formatRedisAddress(newest.address);
@@ -139,7 +150,11 @@ export function openSentinels(options: SentinelOptions, deps: SentinelDeps): Red
     }
   };
 
-  const ask = async (sentinel: Sentinel, connection: RedisConnection): Promise<void> => {
+  const ask = async (
+    sentinel: Sentinel,
+    connection: RedisConnection,
+    limit = ANSWER_WITHIN,
+  ): Promise<void> => {
     const start = clock.now();
     const name = options.masterName;
     const questions = Promise.allSettled([
@@ -147,15 +162,19 @@ export function openSentinels(options: SentinelOptions, deps: SentinelDeps): Red
       connection.send(['SENTINEL', 'MASTER', name]),
       connection.send(['SENTINEL', 'REPLICAS', name]),
     ]);
-    const [where, master, replicas] = await within(ANSWER_WITHIN, timers, questions);
+    const [where, master, replicas] = await within(limit, timers, questions);
     if (where.status === 'rejected') throw asError(where.reason);
     const [host, port] = Array.isArray(where.value) ? where.value.map(String) : [];
     if (host === undefined || port === undefined)
       throw new UnknownMaster(`${formatRedisAddress(sentinel.address)} watches no master '${name}'`);
     sentinel.opinion = {
       address: redisAddress(host, Number(port)),
-      epoch: master.status === 'fulfilled' ? Number(fieldOf(master.value, 'config-epoch') ?? 0) : 0,
-      livingReplicas: replicas.status === 'fulfilled' ? countLiving(replicas.value) : null,
+      epoch: Number((master.status === 'fulfilled' && fieldOf(master.value, 'config-epoch')) || 0),
+      replacement: replacementIn(
+        port,
+        master.status === 'fulfilled' ? master.value : null,
+        replicas.status === 'fulfilled' ? replicas.value : null,
+      ),
     };
     sentinel.trouble = null;
     sentinel.latency = clock.now() - start;
@@ -165,26 +184,26 @@ export function openSentinels(options: SentinelOptions, deps: SentinelDeps): Red
   const follow = async (sentinel: Sentinel, lead: number): Promise<void> => {
     if (lead > 0) await sentinel.bell.wait(lead);
     while (!state.closed) {
-      let connection: RedisConnection | null = null;
       try {
-        connection = await dialRedis(
+        const connection = await dialRedis(
           sentinel.address,
           options.login,
           Math.min(DIAL_WITHIN, options.timeout),
           { timers, onLost: () => sentinel.bell.ring() },
         );
+        sentinel.connection = connection;
         // One that may not subscribe is only asked.
         connection.subscribe(EVENTS, () => sentinel.bell.ring()).catch(() => {});
-        for (;;) {
+        while (!state.closed && connection.fault === null) {
           await ask(sentinel, connection);
           await sentinel.bell.wait(inDoubt ? ASK_IN_DOUBT_EVERY : ASK_EVERY);
-          if (state.closed || connection.fault !== null) break;
         }
         sentinel.trouble = connection.fault ?? new Error('closed');
       } catch (error) {
         sentinel.trouble = asError(error);
       }
-      connection?.close();
+      sentinel.connection?.close();
+      sentinel.connection = null;
       sentinel.opinion = null;
       sentinel.latency = Number.POSITIVE_INFINITY;
       conclude();
@@ -192,13 +211,29 @@ export function openSentinels(options: SentinelOptions, deps: SentinelDeps): Red
     }
   };
 
+  const askAll = async (): Promise<boolean> => {
+    const answers = await Promise.allSettled(
+      sentinels.map((sentinel) => sentinel.connection && ask(sentinel, sentinel.connection, ASK_NOW_WITHIN)),
+    );
+    return answers.every(({ status }) => status === 'fulfilled');
+  };
+  let nextRound: Promise<boolean> | null = null;
+
   return {
     address: () => opinion?.address ?? null,
     get trouble() {
       return trouble;
     },
     hasRoles: true,
-    mayBeReplaced: () => opinion?.livingReplicas !== 0,
+    replacement: () => replacement,
+    askNow() {
+      // All who ask in one turn share a round, which begins after they asked.
+      nextRound ??= Promise.resolve().then(() => {
+        nextRound = null;
+        return askAll();
+      });
+      return nextRound;
+    },
     open(listener) {
       onChange = listener;
       sentinels.forEach((sentinel, place) => void follow(sentinel, place * LEAD));
@@ -236,14 +271,19 @@ function fieldOf(reply: RedisReply, name: string): string | null {
   return name in reply ? String(reply[name as never]) : null;
 }
 
-/** Those that could become master. */
-function countLiving(reply: RedisReply): number | null {
-  if (!Array.isArray(reply)) return null;
-  return (reply as readonly RedisReply[]).filter(
+/**
+ * Whether another server will be master soon. The Sentinel that leads a failover says so from its beginning, some time
+ * before a replica is promoted, until it names the new master.
+ */
+function replacementIn(port: string, master: RedisReply, replicas: RedisReply): Replacement {
+  const isFailingOver = (fieldOf(master, 'flags') ?? '').includes('failover_in_progress');
+  if (isFailingOver && fieldOf(master, 'port') === port) return 'under way';
+  if (!Array.isArray(replicas)) return 'possible';
+  const candidates = (replicas as readonly RedisReply[]).filter(
     (replica) =>
-      !/s_down|o_down|disconnected/.test(fieldOf(replica, 'flags') ?? '') &&
-      fieldOf(replica, 'slave-priority') !== '0',
-  ).length;
+      !/[so]_down/.test(fieldOf(replica, 'flags') ?? '') && fieldOf(replica, 'slave-priority') !== '0',
+  );
+  return candidates.length === 0 ? 'none' : 'possible';
 }
 
 /** Fisher and Yates. */

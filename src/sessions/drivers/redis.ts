@@ -454,8 +454,7 @@ return swept`);
 
 /** Milliseconds for which Redis keeps a record beyond its end, should nobody sweep it. */
 const LEFTOVER = 86_400_000;
-/** Milliseconds for which a write waits for a replica, and for which its mark stays. */
-const WAIT_FOR_REPLICA = 300;
+/** Milliseconds. */
 const MARK_LIFETIME = '10000';
 /** Sessions for one command: others wait while it runs. */
 const BATCH = 200;
@@ -484,41 +483,28 @@ function openRedisStore(
     } catch (error) {
       if (error instanceof StoreUnavailable) throw error;
       const cause = error instanceof Error ? error.message || redisErrorCode(error) : String(error);
-      throw new StoreUnavailable(`Redis does not answer: ${cause}`, { cause: error });
+      throw new StoreUnavailable(`the Redis session store failed: ${cause}`, { cause: error });
     }
   };
 
   /** Scripts go by their digest; a server that does not know it (any more) gets the text. */
   const run = async (
-    purpose: 'write' | 'settled-write',
+    send: (commands: readonly RedisCommand[]) => Promise<RedisReply[]>,
     { sha, source }: Script,
     keys: readonly string[],
     args: readonly (string | Buffer)[],
-    after: readonly RedisCommand[] = [],
-  ): Promise<RedisReply[]> => {
+  ): Promise<RedisReply> => {
     const rest = [String(keys.length), ...keys, ...args];
     try {
-      return await link.send(purpose, [['EVALSHA', sha, ...rest], ...after]);
+      return (await send([['EVALSHA', sha, ...rest]]))[0] ?? null;
     } catch (error) {
       if (redisErrorCode(error) !== 'NOSCRIPT') throw error;
-      return link.send(purpose, [['EVAL', source, ...rest], ...after]);
+      return (await send([['EVAL', source, ...rest]]))[0] ?? null;
     }
   };
-
-  /** Runs a script after which nothing may come back: confirmed by a replica wherever one could take the master's place. */
-  const settle = async (
-    what: Script,
-    keys: readonly string[],
-    args: (markLifetime: string) => readonly (string | Buffer)[],
-  ): Promise<RedisReply> => {
-    if (!link.mayBeReplaced()) return (await run('write', what, keys, args('')))[0] ?? null;
-    const wait = ['WAIT', '1', String(WAIT_FOR_REPLICA)];
-    const [reply, replicas] = await run('settled-write', what, keys, args(MARK_LIFETIME), [wait]);
-    if (typeof replicas !== 'number' || replicas < 1) {
-      throw new StoreUnavailable('no replica of Redis has confirmed that the session ended');
-    }
-    return reply ?? null;
-  };
+  const write = (commands: readonly RedisCommand[]): Promise<RedisReply[]> => link.send('write', commands);
+  const settle = (commands: readonly RedisCommand[]): Promise<RedisReply[]> => link.settle(commands);
+  const markLifetime = (): string => (link.mayBeReplaced() ? MARK_LIFETIME : '');
 
   const find = async (keys: readonly string[]): Promise<(StoredSession | null)[]> => {
     if (keys.length === 0) return [];
@@ -565,7 +551,7 @@ function openRedisStore(
     insert: (session) =>
       guarded(async () => {
         const keys = [records + session.key, activity, expiry, users];
-        return (await run('write', insertScript, keys, fieldsOf(session)))[0] === 1;
+        return (await run(write, insertScript, keys, fieldsOf(session))) === 1;
       }),
 
     replace: (key, version, next) =>
@@ -573,7 +559,7 @@ function openRedisStore(
         const keys = [records + key, activity, expiry, users, records + next.key];
         const expected = Buffer.allocUnsafe(8);
         expected.writeDoubleBE(version);
-        return (await run('write', replaceScript, keys, [...fieldsOf(next), key, expected]))[0] === 1;
+        return (await run(write, replaceScript, keys, [...fieldsOf(next), key, expected])) === 1;
       }),
 
     touchMany: (touches) =>
@@ -591,7 +577,7 @@ function openRedisStore(
     delete: (key) =>
       guarded(async () => {
         const keys = [records + key, activity, expiry, users, mark];
-        const ended = await settle(deleteScript, keys, (lifetime) => [key, lifetime]);
+        const ended = await run(settle, deleteScript, keys, [key, markLifetime()]);
         return typeof ended === 'string' ? ended : null;
       }),
 
@@ -615,13 +601,8 @@ function openRedisStore(
         for (let readings = 0; readings < MOST_READINGS; readings++) {
           const own = await keysIn(range);
           const keys = [users, activity, expiry, mark, ...own.map((key) => records + key)];
-          const ended = await settle(deleteByUserScript, keys, (lifetime) => [
-            ...range,
-            part,
-            spared,
-            lifetime,
-            ...own,
-          ]);
+          const args = [...range, part, spared, markLifetime(), ...own];
+          const ended = await run(settle, deleteByUserScript, keys, args);
           if (Array.isArray(ended)) return ended.map(String);
         }
         throw new StoreUnavailable('the sessions of the user change too fast to end them all');
@@ -636,7 +617,7 @@ function openRedisStore(
           const owners = batch.map((member) => ({ member, key: keyOfMember(member) }));
           const keys = [expiry, activity, users, ...owners.map(({ key }) => records + key)];
           const args = owners.flatMap(({ member, key }) => [member, key]);
-          swept += Number((await run('write', sweepScript, keys, [String(now), ...args]))[0]);
+          swept += Number(await run(write, sweepScript, keys, [String(now), ...args]));
         }
         return swept;
       }),

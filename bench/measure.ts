@@ -1,0 +1,183 @@
+/**
+ * Measuring on a machine that others use too: all subjects of a comparison run at the same time, and are asked in short
+ * slices in an order that is shuffled each round. What counts are ratios to the yardstick within the run.
+ */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
+import { cpuOf, machineTimes, treeOf } from './processes.ts';
+
+const execute = promisify(execFile);
+
+/** One thing that is asked for answers. */
+export interface Subject {
+  readonly name: string;
+  readonly url: string;
+  /** The file of requests, see wrk.lua. */
+  readonly requests: string;
+  /** The server, with all that it has started, whose CPU time is counted. */
+  readonly pid: number;
+  /** The store behind it, whose CPU time is counted apart. */
+  readonly store?: number;
+  /** Default 32. */
+  readonly connections?: number;
+  /** The subject that it is compared with; default: the first of the run. */
+  readonly base?: string;
+  /** Statuses of 400 and above are what is asked for. */
+  readonly refuses?: boolean;
+}
+
+interface Slice {
+  readonly requestsPerSecond: number;
+  /** Microseconds for each request. */
+  readonly cpu: number;
+  readonly storeCpu: number;
+  readonly p50: number;
+  readonly p99: number;
+  /** Cores that were busy with something else, or taken away. */
+  readonly foreign: number;
+}
+
+export interface Figures {
+  readonly name: string;
+  readonly base: string;
+  /** The base's CPU time for each request divided by this one's, each at the 15th percentile of its slices. */
+  readonly cpuRatio: number;
+  /** Requests a second divided by the base's of the same round: the median over the rounds. */
+  readonly throughputRatio: number;
+  /** 15th percentile, microseconds. */
+  readonly cpu: number;
+  readonly storeCpu: number | null;
+  /** 85th percentile. */
+  readonly requestsPerSecond: number;
+  /** Of the quieter third of the slices, microseconds. */
+  readonly p50: number;
+  readonly p99: number;
+  /** Median of the cores that others kept busy meanwhile. */
+  readonly foreign: number;
+}
+
+export interface WrkAnswer {
+  readonly requests: number;
+  readonly microseconds: number;
+  readonly p50: number;
+  readonly p99: number;
+  /** Statuses of 400 and above. */
+  readonly refused: number;
+  /** Connections that fell or timed out. */
+  readonly failed: number;
+}
+
+let unique = 0;
+
+/** Asks for whole `seconds`, as fast as answers come, or with a pause of milliseconds before each request. */
+export async function askFor(
+  seconds: number,
+  { url, requests, connections = 32 }: Pick<Subject, 'url' | 'requests' | 'connections'>,
+  pause?: number,
+): Promise<WrkAnswer> {
+  unique += 1_000_003;
+  const { stdout } = await execute(
+    'wrk',
+    [
+      '-t1',
+      `-c${connections}`,
+      `-d${seconds}s`,
+      '--timeout',
+      '8s',
+      '-s',
+      `${import.meta.dirname}/wrk.lua`,
+      url,
+    ],
+    {
+      env: {
+        PATH: '/usr/bin:/bin',
+        REQUESTS: requests,
+        UNIQUE: String(unique),
+        ...(pause !== undefined && { PAUSE: String(pause) }),
+      },
+    },
+  );
+  const line = stdout.split('\n').find((text) => text.startsWith('{'));
+  if (line === undefined) throw new Error(`wrk said:\n${stdout}`);
+  return JSON.parse(line) as WrkAnswer;
+}
+
+async function slice(subject: Subject): Promise<Slice> {
+  const own = treeOf(subject.pid);
+  const store = subject.store === undefined ? [] : treeOf(subject.store);
+  const [cpu, storeCpu, machine, ours] = [cpuOf(own), cpuOf(store), machineTimes(), process.resourceUsage()];
+  const answer = await askFor(1, subject);
+  if (answer.failed > 0 || (!subject.refuses && answer.refused > 0)) {
+    throw new Error(`${subject.name}: ${answer.refused} refused, ${answer.failed} failed`);
+  }
+  const spent = cpuOf(own) - cpu;
+  const storeSpent = cpuOf(store) - storeCpu;
+  const after = machineTimes();
+  const oursAfter = process.resourceUsage();
+  // wrk has the other core to itself, nearly: its own time is not foreign.
+  const bench =
+    (oursAfter.userCPUTime + oursAfter.systemCPUTime - ours.userCPUTime - ours.systemCPUTime) * 1e3;
+  const total = answer.microseconds * 1e3;
+  const busy = after.busy - machine.busy + after.stolen - machine.stolen;
+  return {
+    requestsPerSecond: (answer.requests * 1e6) / answer.microseconds,
+    cpu: spent / 1e3 / answer.requests,
+    storeCpu: storeSpent / 1e3 / answer.requests,
+    p50: answer.p50,
+    p99: answer.p99,
+    foreign: Math.max(0, (busy - spent - storeSpent - bench) / total - 1),
+  };
+}
+
+/** The first subject is the yardstick. `random` answers numbers from 0 to 1. */
+export async function compare(
+  subjects: readonly Subject[],
+  options: { readonly rounds: number; readonly random: () => number; readonly say: (text: string) => void },
+): Promise<readonly Figures[]> {
+  const slices = new Map<string, Slice[]>(subjects.map(({ name }) => [name, []]));
+  for (const subject of subjects) await askFor(2, subject);
+  for (let round = 1; round <= options.rounds; round++) {
+    options.say(`round ${round} of ${options.rounds}`);
+    for (const subject of shuffled(subjects, options.random)) {
+      slices.get(subject.name)?.push(await slice(subject));
+    }
+  }
+  const yardstick = subjects[0]?.name ?? '';
+  return subjects.map(({ name, base = yardstick, store }) => {
+    const own = slices.get(name) ?? [];
+    const other = slices.get(base) ?? [];
+    const cpu = percentile(own.map((one) => one.cpu), 0.15);
+    const quiet = own
+      .toSorted((a, b) => b.requestsPerSecond - a.requestsPerSecond)
+      .slice(0, Math.ceil(own.length / 3));
+    return {
+      name,
+      base,
+      cpu,
+      cpuRatio: percentile(other.map((one) => one.cpu), 0.15) / cpu,
+      throughputRatio: percentile(
+        own.map((one, round) => one.requestsPerSecond / (other[round]?.requestsPerSecond ?? Number.NaN)),
+        0.5,
+      ),
+      storeCpu: store === undefined ? null : percentile(own.map((one) => one.storeCpu), 0.15),
+      requestsPerSecond: percentile(own.map((one) => one.requestsPerSecond), 0.85),
+      p50: percentile(quiet.map((one) => one.p50), 0.5),
+      p99: percentile(quiet.map((one) => one.p99), 0.5),
+      foreign: percentile(own.map((one) => one.foreign), 0.5),
+    };
+  });
+}
+
+/** The value below which this part of the others lies; of few values the nearest one. */
+export function percentile(values: readonly number[], part: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.round(part * (sorted.length - 1)))] ?? Number.NaN;
+}
+
+function shuffled<T>(items: readonly T[], random: () => number): T[] {
+  return items
+    .map((item) => ({ item, at: random() }))
+    .toSorted((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}
