@@ -115,14 +115,17 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
   /** The record inside the seal, opened anew only when the sealed bytes changed; null when it cannot be read. */
   const unseal = ({ key, sealed }: StoredSession): SealedRecord<P> | null => {
     const known = opened.get(key);
-    if (known && (known.sealed === sealed || known.sealed.equals(sealed))) return known.record;
+    if (known?.sealed.equals(sealed)) return known.record;
     const result = sealer.open(key, sealed);
     if (result === 'unknown-key') {
       throw new StoreUnavailable('a session is sealed with a secret that is not configured here');
     }
     if (result === 'broken') return null;
     const record = JSON.parse(result.text) as SealedRecord<P>;
-    opened.set(key, { sealed, record });
+    // A copy of its own: a store may hand out a view into a larger buffer, which would then be kept with it.
+    const copy = Buffer.allocUnsafeSlow(sealed.length);
+    sealed.copy(copy);
+    opened.set(key, { sealed: copy, record });
     return record;
   };
 
