@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 const report = process.env.TEST_REPORT ?? '.cache/test-report.json';
 
-/** `unit` needs nothing but this checkout; `servers` starts real proxies and a real browser. In CI a report is written. */
+/** `unit` needs nothing but this checkout; `servers` starts real proxies and a real browser; `faults` breaks what
+ * gateways depend on. In CI a report is written. */
 export default defineConfig({
   test: {
     testTimeout: 20_000,
@@ -21,6 +22,18 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+          // After all others, so that what is measured is not their work.
+          sequence: { groupOrder: 1 },
         },
       },
     ],

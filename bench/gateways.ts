@@ -20,7 +20,8 @@ const USERS = 100;
 export function buildGateway(folder: string): string {
   const copy = join(folder, 'built');
   mkdirSync(copy);
-  for (const name of ['src', 'web', 'node_modules', 'package.json']) symlinkSync(join(root, name), join(copy, name));
+  for (const name of ['src', 'web', 'node_modules', 'package.json'])
+    symlinkSync(join(root, name), join(copy, name));
   for (const name of ['bin', 'scripts']) cpSync(join(root, name), join(copy, name), { recursive: true });
   execFileSync(process.execPath, [join(copy, 'scripts/build.js')], { stdio: 'inherit' });
   return join(copy, 'bin/sallyport');
@@ -102,11 +103,15 @@ export async function startGateway(
     }),
   );
   const before = performance.now();
-  const child: Child = startChild('taskset', ['-c', cores, command, '--config', join(own, 'configuration.yml')], {
-    cwd: own,
-    // Compiled code is kept between starts, as it is for everybody.
-    env: { XDG_CACHE_HOME: folder },
-  });
+  const child: Child = startChild(
+    'taskset',
+    ['-c', cores, command, '--config', join(own, 'configuration.yml')],
+    {
+      cwd: own,
+      // Compiled code is kept between starts, as it is for everybody.
+      env: { XDG_CACHE_HOME: folder },
+    },
+  );
   let startedIn = 0;
   await eventually(`${name} is ready`, 30_000, async () => {
     if (child.hasExited) throw new Error(child.output());
@@ -116,7 +121,15 @@ export async function startGateway(
   }).catch((cause: unknown) => {
     throw new Error(`${name} did not start:\n${child.output()}`, { cause });
   });
-  return { name, pid: child.pid, port, socket, startedIn, output: () => child.output(), stop: () => child.stop() };
+  return {
+    name,
+    pid: child.pid,
+    port,
+    socket,
+    startedIn,
+    output: () => child.output(),
+    stop: () => child.stop(),
+  };
 }
 
 export type Place = Pick<RunningGateway, 'port' | 'socket'>;

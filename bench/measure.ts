@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
-import { cpuOf, machineTimes, treeOf } from './processes.ts';
+import { cpuOf, machineTimes, ownTimes, treeOf } from './processes.ts';
 
 const execute = promisify(execFile);
 
@@ -106,7 +106,8 @@ export async function askFor(
 async function slice(subject: Subject): Promise<Slice> {
   const own = treeOf(subject.pid);
   const store = subject.store === undefined ? [] : treeOf(subject.store);
-  const [cpu, storeCpu, machine, ours] = [cpuOf(own), cpuOf(store), machineTimes(), process.resourceUsage()];
+  const [cpu, storeCpu, machine, ours] = [cpuOf(own), cpuOf(store), machineTimes(), ownTimes()];
+  const begun = performance.now();
   const answer = await askFor(1, subject);
   if (answer.failed > 0 || (!subject.refuses && answer.refused > 0)) {
     throw new Error(`${subject.name}: ${answer.refused} refused, ${answer.failed} failed`);
@@ -114,11 +115,8 @@ async function slice(subject: Subject): Promise<Slice> {
   const spent = cpuOf(own) - cpu;
   const storeSpent = cpuOf(store) - storeCpu;
   const after = machineTimes();
-  const oursAfter = process.resourceUsage();
-  // wrk has the other core to itself, nearly: its own time is not foreign.
-  const bench =
-    (oursAfter.userCPUTime + oursAfter.systemCPUTime - ours.userCPUTime - ours.systemCPUTime) * 1e3;
-  const total = answer.microseconds * 1e3;
+  // wrk has ended, so its time is ours.
+  const known = spent + storeSpent + ownTimes() - ours;
   const busy = after.busy - machine.busy + after.stolen - machine.stolen;
   return {
     requestsPerSecond: (answer.requests * 1e6) / answer.microseconds,
@@ -126,7 +124,7 @@ async function slice(subject: Subject): Promise<Slice> {
     storeCpu: storeSpent / 1e3 / answer.requests,
     p50: answer.p50,
     p99: answer.p99,
-    foreign: Math.max(0, (busy - spent - storeSpent - bench) / total - 1),
+    foreign: Math.max(0, (busy - known) / ((performance.now() - begun) * 1e6)),
   };
 }
 
@@ -147,7 +145,10 @@ export async function compare(
   return subjects.map(({ name, base = yardstick, store }) => {
     const own = slices.get(name) ?? [];
     const other = slices.get(base) ?? [];
-    const cpu = percentile(own.map((one) => one.cpu), 0.15);
+    const cpu = percentile(
+      own.map((one) => one.cpu),
+      0.15,
+    );
     const quiet = own
       .toSorted((a, b) => b.requestsPerSecond - a.requestsPerSecond)
       .slice(0, Math.ceil(own.length / 3));
@@ -155,16 +156,38 @@ export async function compare(
       name,
       base,
       cpu,
-      cpuRatio: percentile(other.map((one) => one.cpu), 0.15) / cpu,
+      cpuRatio:
+        percentile(
+          other.map((one) => one.cpu),
+          0.15,
+        ) / cpu,
       throughputRatio: percentile(
         own.map((one, round) => one.requestsPerSecond / (other[round]?.requestsPerSecond ?? Number.NaN)),
         0.5,
       ),
-      storeCpu: store === undefined ? null : percentile(own.map((one) => one.storeCpu), 0.15),
-      requestsPerSecond: percentile(own.map((one) => one.requestsPerSecond), 0.85),
-      p50: percentile(quiet.map((one) => one.p50), 0.5),
-      p99: percentile(quiet.map((one) => one.p99), 0.5),
-      foreign: percentile(own.map((one) => one.foreign), 0.5),
+      storeCpu:
+        store === undefined
+          ? null
+          : percentile(
+              own.map((one) => one.storeCpu),
+              0.15,
+            ),
+      requestsPerSecond: percentile(
+        own.map((one) => one.requestsPerSecond),
+        0.85,
+      ),
+      p50: percentile(
+        quiet.map((one) => one.p50),
+        0.5,
+      ),
+      p99: percentile(
+        quiet.map((one) => one.p99),
+        0.5,
+      ),
+      foreign: percentile(
+        own.map((one) => one.foreign),
+        0.5,
+      ),
     };
   });
 }

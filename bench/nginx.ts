@@ -33,7 +33,8 @@ export async function startSite(folder: string, gateways: readonly Place[]): Pro
   const conf = shipped('nginx.conf');
   const head = conf
     .slice(0, conf.indexOf('\n    server {'))
-    .replace(/^user .*$/m, '')
+    // The gateway's socket belongs to whoever runs this.
+    .replace(/^user .*$/m, process.getuid?.() === 0 ? 'user root;' : '')
     .replace('worker_processes auto', 'worker_processes 1')
     .replaceAll(/^.*ssl_.*$/gm, '')
     .replace('/run/nginx.pid', join(folder, 'nginx.pid'))
@@ -42,7 +43,9 @@ export async function startSite(folder: string, gateways: readonly Place[]): Pro
       /access_log .*;/,
       `access_log off; keepalive_requests 1000000; root ${folder}; ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${kind};`).join(' ')}`,
     );
-  const [before = '', upstream = '', after = ''] = head.split(/( {4}upstream sallyport_authz \{.*?\n {4}\}\n)/s);
+  const [before = '', upstream = '', after = ''] = head.split(
+    /( {4}upstream sallyport_authz \{.*?\n {4}\}\n)/s,
+  );
   const ports: number[] = [];
   const upstreams: string[] = [];
   const servers: string[] = [];
@@ -64,7 +67,9 @@ export async function startSite(folder: string, gateways: readonly Place[]): Pro
     );
   }
   const open = await freePort();
-  servers.push(`server { listen 127.0.0.1:${open}; server_name *.example.com; location / { try_files /page.html =404; } }`);
+  servers.push(
+    `server { listen 127.0.0.1:${open}; server_name *.example.com; location / { try_files /page.html =404; } }`,
+  );
   const file = join(folder, 'nginx.conf');
   writeFileSync(file, `${before}${upstreams.join('')}${after}\n${servers.join('\n')}\n}\n`);
 

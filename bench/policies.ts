@@ -25,11 +25,7 @@ function mixed(count: number): readonly Rule[] {
   }));
 }
 
-export const fiftyRules: readonly Rule[] = [
-  { domain: DENIED_HOST, policy: 'deny' },
-  ...mixed(48),
-  everybody,
-];
+export const fiftyRules: readonly Rule[] = [{ domain: DENIED_HOST, policy: 'deny' }, ...mixed(48), everybody];
 
 /** 999 rules of all kinds on fifty hosts, and the one that fits. */
 export const manyRules: readonly Rule[] = [...mixed(999), everybody];

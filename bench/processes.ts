@@ -12,7 +12,7 @@ export function pin(pid: number, cores: string): void {
   execFileSync('taskset', ['-a', '-c', '-p', cores, String(pid)], { stdio: 'ignore' });
 }
 
-export function parentOf(pid: number): number {
+function parentOf(pid: number): number {
   const status = readFileSync(`/proc/${pid}/stat`, 'utf8');
   return Number(status.slice(status.lastIndexOf(')') + 2).split(' ')[1]);
 }
@@ -66,6 +66,13 @@ export function machineTimes(): { readonly busy: number; readonly stolen: number
   const ticks = line.trim().split(/\s+/).slice(1).map(Number);
   const [user = 0, nice = 0, system = 0, , , irq = 0, soft = 0, steal = 0] = ticks;
   return { busy: (user + nice + system + irq + soft) * 1e7, stolen: steal * 1e7 };
+}
+
+/** Nanoseconds of CPU that this process has had, and the children that it has waited for. */
+export function ownTimes(): number {
+  const status = readFileSync('/proc/self/stat', 'utf8');
+  const fields = status.slice(status.lastIndexOf(')') + 2).split(' ');
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks) * 1e7, 0);
 }
 
 export function describeMachine(): string {

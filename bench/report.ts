@@ -22,7 +22,8 @@ interface Target {
   readonly measured: (results: Results) => number | undefined;
 }
 
-const find = ({ figures }: Results, name: string): Figures | undefined => figures.find((one) => one.name === name);
+const find = ({ figures }: Results, name: string): Figures | undefined =>
+  figures.find((one) => one.name === name);
 const cpu =
   (name: string) =>
   (results: Results): number | undefined =>
@@ -53,7 +54,12 @@ const targets: readonly Target[] = [
     value: 0.8,
     measured: cpu(name),
   })),
-  { what: 'unknown cookies on Redis', bound: 'at least', value: 0.5, measured: cpu('redis, unknown cookies') },
+  {
+    what: 'unknown cookies on Redis',
+    bound: 'at least',
+    value: 0.5,
+    measured: cpu('redis, unknown cookies'),
+  },
   {
     what: 'Redis CPU for each authorization, us',
     bound: 'at most',
@@ -159,11 +165,26 @@ export function markdown(results: Results): string {
     '',
     table(
       ['aim', '', 'measured', ''],
-      judged.map(({ what, aim, measured, pass }) => [what, aim, number(measured), pass ? 'reached' : '**missed**']),
+      judged.map(({ what, aim, measured, pass }) => [
+        what,
+        aim,
+        number(measured),
+        pass ? 'reached' : '**missed**',
+      ]),
     ),
     '',
     table(
-      ['subject', 'compared with', 'CPU ratio', 'throughput ratio', 'CPU us', 'store CPU us', 'requests/s', 'p50 us', 'p99 us'],
+      [
+        'subject',
+        'compared with',
+        'CPU ratio',
+        'throughput ratio',
+        'CPU us',
+        'store CPU us',
+        'requests/s',
+        'p50 us',
+        'p99 us',
+      ],
       figures.map((one) => [
         one.name,
         one.base,

@@ -39,7 +39,11 @@ function requestText({ endpoint, host, cookie, closes = false }: Mix, index: num
   }[endpoint];
   const proxied = [`X-Forwarded-For: 203.0.113.${index % 250}`, 'X-Forwarded-Proto: https'];
   const session = cookie(index);
-  const cookies = ['theme=dark', ...(session === null ? [] : [`authelia_session=${session}`]), '_ga=GA1.2.17'];
+  const cookies = [
+    'theme=dark',
+    ...(session === null ? [] : [`authelia_session=${session}`]),
+    '_ga=GA1.2.17',
+  ];
   return [
     `GET ${endpoint === 'page' ? path : `/api/authz/${endpoint}`} HTTP/1.1`,
     `Host: ${endpoint === 'page' ? name : 'auth.example.com'}`,

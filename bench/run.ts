@@ -26,7 +26,7 @@ const { values } = parseArgs({
   options: {
     ci: { type: 'boolean', default: false },
     rounds: { type: 'string' },
-    /** Names of subjects, separated by commas; writes nothing. */
+    /** Names of subjects, separated by semicolons; writes nothing. */
     only: { type: 'string' },
   },
 });
@@ -44,7 +44,7 @@ try {
 async function measureAll(): Promise<number> {
   const rounds = Number(values.rounds ?? 14);
   const command = buildGateway(folder.path);
-  const only = values.only?.split(',');
+  const only = values.only?.split(';');
   const stage = await openStage(command, folder.path, { short: false, say });
   let figures: readonly Figures[];
   let single: Single = {};
@@ -104,7 +104,9 @@ async function checkRatios(): Promise<number> {
       const again = new Set(fallen.flatMap(({ name, base }) => [name, base]));
       subjects = subjects.filter(({ name }, index) => index === 0 || again.has(name));
     }
-    say('An authorization costs more than it did. If that is meant, run `npm run bench` and commit its results.');
+    say(
+      'An authorization costs more than it did. If that is meant, run `npm run bench` and commit its results.',
+    );
     return 1;
   } finally {
     await stage.stop();

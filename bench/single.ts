@@ -20,7 +20,10 @@ export async function measureRedis(redis: RedisServer, subject: Subject): Promis
     const stats = String(await redis.ask('INFO', 'stats'));
     return {
       calls: new Map(
-        [...commands.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)].map(([, name = '', calls]) => [name, Number(calls)]),
+        [...commands.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)].map(([, name = '', calls]) => [
+          name,
+          Number(calls),
+        ]),
       ),
       connections: Number(/^total_connections_received:(\d+)/m.exec(stats)?.[1]),
     };
@@ -78,13 +81,13 @@ const ANONYMOUS = 100_000;
 
 async function measureGrowth(command: string, folder: string, say: (text: string) => void): Promise<Single> {
   say('anonymous visitors');
-  const gateway = await startGateway(command, folder, String(SERVER_CORE), { name: 'growth', rules: fiftyRules });
+  const gateway = await startGateway(command, folder, String(SERVER_CORE), {
+    name: 'growth',
+    rules: fiftyRules,
+  });
   try {
     const requests = join(folder, 'anonymous');
-    writeFileSync(
-      requests,
-      requestFile({ endpoint: 'auth-request', host: hostOf, cookie: () => null }),
-    );
+    writeFileSync(requests, requestFile({ endpoint: 'auth-request', host: hostOf, cookie: () => null }));
     const subject = { url: `http://127.0.0.1:${gateway.port}/`, requests };
     // Until the young generation and the compiled code are as large as they get.
     await askFor(4, subject);

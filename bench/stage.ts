@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 
 import { missingPostgres, startPostgresServer, testAccount } from '../test/support/postgres-server.ts';
 import { missingRedis, type RedisServer, startRedisServer } from '../test/support/redis-server.ts';
@@ -64,7 +63,11 @@ export async function openStage(
   add('yardstick', yardstick, plain);
   add('memory', memory, plain);
 
-  const stored = async (setup: GatewaySetup, mix: Partial<Mix> = {}, more: Partial<Subject> = {}): Promise<void> => {
+  const stored = async (
+    setup: GatewaySetup,
+    mix: Partial<Mix> = {},
+    more: Partial<Subject> = {},
+  ): Promise<void> => {
     const gateway = await open(setup);
     const own = await signInAll(gateway);
     add(setup.name, gateway, file(setup.name, { cookie: of(own), ...mix }), more);
@@ -90,8 +93,16 @@ export async function openStage(
     add('redis', byTcp, requests, { store });
     if (!short) {
       const bySocket = { redis: { host: server.socket } };
-      add('redis by its socket', await open({ name: 'redis-socket', rules: fiftyRules, session: bySocket }), requests, { store });
-      add('redis, unknown cookies', byTcp, file('unknown', { cookie: unknownCookie }), { store, refuses: true });
+      add(
+        'redis by its socket',
+        await open({ name: 'redis-socket', rules: fiftyRules, session: bySocket }),
+        requests,
+        { store },
+      );
+      add('redis, unknown cookies', byTcp, file('unknown', { cookie: unknownCookie }), {
+        store,
+        refuses: true,
+      });
       const one = await open({ name: 'one-worker', rules: fiftyRules, session }, '0,1');
       const two = await open({ name: 'two-workers', rules: fiftyRules, session, workers: 2 }, '0,1');
       add('redis, one worker, both cores', one, requests, { connections: 64 });
@@ -121,7 +132,9 @@ export async function openStage(
 
   add('anonymous, 401', memory, file('anonymous-401', {}), { refuses: true });
   add('anonymous, 302', memory, file('anonymous-302', { endpoint: 'forward-auth' }));
-  add('denied, 403', memory, file('denied', { cookie: of(cookies), host: () => DENIED_HOST }), { refuses: true });
+  add('denied, 403', memory, file('denied', { cookie: of(cookies), host: () => DENIED_HOST }), {
+    refuses: true,
+  });
 
   const closing = file('closing', { cookie: of(cookies), closes: true });
   add('yardstick, new connections', yardstick, closing);
@@ -161,7 +174,7 @@ async function startYardstick(
   const child = spawn('taskset', ['-c', core, process.execPath, join(import.meta.dirname, 'yardstick.ts')], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const [line] = (await once(child.stdout as Readable, 'data')) as [Buffer];
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
   return {
     port: Number(line.toString()),
     pid: child.pid ?? 0,

@@ -21,6 +21,8 @@ export interface AccessDecided {
   readonly error?: unknown;
 }
 
+/** Characters. A name comes from anybody. */
+const NAME_LIMIT = 256;
 /** Outages repeat with every request; one line a second says as much. */
 const OUTAGE_STEP = 1000;
 
@@ -51,7 +53,8 @@ export function createEvents(logger: Logger, deps: { readonly now: () => number 
       }
     },
 
-    passwordChecked({ username, ip, success }) {
+    passwordChecked({ username: typed, ip, success }) {
+      const username = typed.length > NAME_LIMIT ? `${typed.slice(0, NAME_LIMIT)}…` : typed;
       if (success) {
         logger.info(
           { username, remote_ip: ip },

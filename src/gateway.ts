@@ -28,6 +28,7 @@ import { createPages } from './portal/pages.ts';
 import { loadRenderer } from './portal/renderer.ts';
 import { createStaticRoutes } from './portal/static.ts';
 import type { CookieDomains } from './sessions/cookie-domains.ts';
+import { StoreUnavailable } from './sessions/store.ts';
 import type { UserBackend } from './users/backend.ts';
 import { HASH_MEMORY_BUDGET, hashConcurrency, openHashQueue } from './users/hash-queue.ts';
 import { userBackends } from './users/registry.ts';
@@ -234,11 +235,11 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
     { logger, random },
   );
 
-  const tending = setInterval(() => {
-    sessions
-      .tend()
-      .catch((error: unknown) => logger.warn({ error }, 'session activity could not be written'));
-  }, 1000);
+  const reportTending = (error: unknown): void => {
+    // An outage is told where it begins and ends.
+    if (!(error instanceof StoreUnavailable)) logger.error({ error }, 'sessions could not be tended');
+  };
+  const tending = setInterval(() => void sessions.tend().catch(reportTending), 1000);
   tending.unref();
 
   return {
@@ -268,7 +269,8 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       draining = true;
       clearInterval(tending);
       await http.close(deadline);
-      await sessions.tend();
+      // A store that is down keeps nothing from ending; the last second's activity is lost then.
+      await sessions.tend().catch(reportTending);
       await sessions.close();
       await core.users.close();
     },

@@ -1,6 +1,7 @@
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 
 import type { HeaderName } from '../http/request-head.ts';
+import { addressShare } from '../lib/address-share.ts';
 import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
@@ -45,7 +46,7 @@ export function createBasicScheme(options: BasicOptions, deps: BasicDeps): Schem
       const parsed = parseBasic(text);
       if (parsed === 'other-scheme') return legacy ? 'failure' : 'skip';
       if (!parsed) return 'failure';
-      return check(parsed.username, parsed.password).then((result) => {
+      return check(parsed.username, parsed.password, `basic ${addressShare(ip)}`).then((result) => {
         const success = result.status === 'success';
         deps.onAttempt({ username: parsed.username, ip, success });
         return success ? { user: result.user, level: 1 } : 'failure';
@@ -54,10 +55,10 @@ export function createBasicScheme(options: BasicOptions, deps: BasicDeps): Schem
   };
 }
 
-type Check = (username: string, password: string) => Promise<PasswordCheck>;
+type Check = (username: string, password: string, client: string) => Promise<PasswordCheck>;
 
 function checkWith(users: UserBackend): Check {
-  return (username, password) => users.checkPassword(username, password);
+  return (username, password, client) => users.checkPassword(username, password, client);
 }
 
 /** Entries of people whose password was right. Bounded: the oldest goes. */
@@ -72,7 +73,7 @@ function cached(lifespan: number, { users, clock, random }: BasicDeps): Check {
   const known = new BoundedMap<string, { readonly digest: Buffer; readonly until: number }>(CACHE_LIMIT);
   const underWay = new Map<string, Promise<PasswordCheck>>();
 
-  return async (username, password) => {
+  return async (username, password, client) => {
     const user = await users.find(username);
     const name = user?.username ?? username;
     // As JSON, so that no two pairs have one digest, however they are cut.
@@ -86,7 +87,7 @@ function cached(lifespan: number, { users, clock, random }: BasicDeps): Check {
     const id = digest.toString('base64');
     const running = underWay.get(id);
     if (running) return running;
-    const started = users.checkPassword(username, password).then((result) => {
+    const started = users.checkPassword(username, password, client).then((result) => {
       if (result.status === 'success') {
         known.delete(result.user.username);
         known.set(result.user.username, { digest, until: clock.now() + lifespan });

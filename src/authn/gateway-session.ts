@@ -34,5 +34,8 @@ export type GatewaySessions = Sessions<GatewayPayload>;
 const KIND = { password: 'knowledge' } as const satisfies Record<CompletedFactor['method'], string>;
 
 export function levelOf(factors: readonly CompletedFactor[]): AuthenticationLevel {
-  return Math.min(new Set(factors.map((factor) => KIND[factor.method])).size, 2) as AuthenticationLevel;
+  const first = factors[0];
+  if (!first) return 0;
+  for (const { method } of factors) if (KIND[method] !== KIND[first.method]) return 2;
+  return 1;
 }

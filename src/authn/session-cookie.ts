@@ -1,4 +1,4 @@
-import { findCookie } from '../http/cookies.ts';
+import { findCookie, findCookies } from '../http/cookies.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import type { CookieDomain } from '../sessions/cookie-domains.ts';
@@ -11,6 +11,11 @@ import type { AuthnRequest, Scheme, SchemeResult } from './scheme.ts';
 export interface SessionFinder {
   /** Null for anonymous visitors. Never writes before it answers, except to end the session of somebody who is gone. */
   find(cookieHeader: string | undefined, cookieDomain: CookieDomain): MaybePromise<GatewaySession | null>;
+  /**
+   * Every session that the header names, also where `find` believes none because another site planted a second cookie: for
+   * ending them.
+   */
+  findAll(cookieHeader: string | undefined, cookieDomain: CookieDomain): Promise<readonly GatewaySession[]>;
 }
 
 export interface SessionFinderDeps {
@@ -24,6 +29,9 @@ export interface SessionFinderDeps {
   /** The profile could not be read or written; the session goes on with what is known. */
   readonly onRefreshFailure: (error: unknown) => void;
 }
+
+/** A browser sends one session cookie; what a hostile site adds is bounded. */
+const MAX_COOKIES = 8;
 
 export function createSessionFinder(deps: SessionFinderDeps): SessionFinder {
   const { sessions, users, clock, refreshInterval } = deps;
@@ -70,6 +78,12 @@ export function createSessionFinder(deps: SessionFinderDeps): SessionFinder {
       if (!token) return null;
       const session = sessions.find(token, cookieDomain.domain);
       return session instanceof Promise ? session.then(fresh) : fresh(session);
+    },
+
+    async findAll(cookieHeader = '', { cookieName, domain }) {
+      const tokens = findCookies(cookieHeader, cookieName, MAX_COOKIES);
+      const found = await Promise.all(tokens.map((token) => sessions.find(token, domain)));
+      return found.filter((session) => session !== null);
     },
   };
 }

@@ -47,14 +47,18 @@ async function run(
   const { workers } = config.server;
   if (workers > 1 && cluster.isPrimary) {
     logger.info({ workers }, 'starting workers');
-    return supervise(workers, { logger, clock: systemClock, io });
+    return supervise(workers, { logger, io });
   }
+  // Asked for before there is anything to reload: what is read now is new enough.
+  const ignore = (): void => {};
+  process.on('SIGHUP', ignore);
   const { unused } = findUnsupported(config);
   if (unused.length > 0) {
     logger.warn({ sections: unused.join(', ') }, 'configured, accepted and not used by this release');
   }
   const gateway = await createGateway(config, { logger, webDirectory: webDirectory() });
   await gateway.listen();
+  process.send?.('listening');
   const { address } = config.server;
   const tls = config.server.tls.certificate !== undefined;
   logger.info(
@@ -100,6 +104,7 @@ async function run(
   };
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
+  process.off('SIGHUP', ignore);
   process.on('SIGHUP', () => void reload(gateway, source, logger));
 }
 

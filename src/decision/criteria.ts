@@ -41,18 +41,29 @@ export interface QueryTest {
 
 /** The facts of one reading. */
 export function factsOf(target: TargetRequest, subject: Subject, reading: string): Facts {
-  const { query } = target.url;
-  let parsed: ReadonlyMap<string, string> | undefined;
-  return {
-    target,
-    subject,
-    isAnonymous: subject.username === '' && subject.groups.length === 0 && subject.clientId === undefined,
-    resource: query === '' ? reading : `${reading}?${query}`,
-    get query() {
-      parsed ??= parseQuery(query);
-      return parsed;
-    },
-  };
+  return new ReadingFacts(target, subject, reading);
+}
+
+class ReadingFacts implements Facts {
+  readonly target: TargetRequest;
+  readonly subject: Subject;
+  readonly isAnonymous: boolean;
+  readonly resource: string;
+  #query: ReadonlyMap<string, string> | undefined;
+
+  constructor(target: TargetRequest, subject: Subject, reading: string) {
+    const { query } = target.url;
+    this.target = target;
+    this.subject = subject;
+    this.isAnonymous =
+      subject.username === '' && subject.groups.length === 0 && subject.clientId === undefined;
+    this.resource = query === '' ? reading : `${reading}?${query}`;
+  }
+
+  get query(): ReadonlyMap<string, string> {
+    this.#query ??= parseQuery(this.target.url.query);
+    return this.#query;
+  }
 }
 
 /** The facts about a host alone, as a stranger would ask: enough for a domain criterion. */

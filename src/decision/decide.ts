@@ -61,10 +61,10 @@ export function requirementOf(policy: Policy, facts: Facts): Requirement {
 
 /** What the policy demands of this person for this request: of its readings, the strictest. */
 export function requiredLevel(policy: Policy, target: TargetRequest, subject: Subject): Requirement {
-  const [plain, ...others] = target.url.readings;
-  let strictest = requirementOf(policy, factsOf(target, subject, plain));
-  for (const reading of others) {
-    const requirement = requirementOf(policy, factsOf(target, subject, reading));
+  const { readings } = target.url;
+  let strictest = requirementOf(policy, factsOf(target, subject, readings[0]));
+  for (let i = 1; i < readings.length; i++) {
+    const requirement = requirementOf(policy, factsOf(target, subject, readings[i] as string));
     if (rank(requirement) > rank(strictest)) strictest = requirement;
   }
   return strictest;

@@ -27,12 +27,13 @@ export interface AuthzRequest {
 /** A dialect's reader: pure, and exactly one source header for each fact. */
 export type Reader = (request: AuthzRequest) => Reading | InvalidTarget;
 
-/** The value of a header that may be there at most once and in one spelling. */
-export function single(head: RequestHead, name: HeaderName): { value: string | undefined } | InvalidTarget {
+/** What is wrong with a header that may be there at most once and in one spelling. */
+function flawOf(head: RequestHead, name: HeaderName): InvalidTarget | null {
   const flaw = head.flaw(name);
-  if (flaw === 'repeated') return { invalid: `the header ${name} is there more than once` };
-  if (flaw === 'aliased') return { invalid: `the header ${name} is also there with underscores` };
-  return { value: head.header(name) };
+  if (flaw === undefined) return null;
+  return flaw === 'repeated'
+    ? { invalid: `the header ${name} is there more than once` }
+    : { invalid: `the header ${name} is also there with underscores` };
 }
 
 /**
@@ -45,15 +46,17 @@ export function readHeaders<const N extends HeaderName, const O extends HeaderNa
 ): (Readonly<Record<N, string>> & Readonly<Partial<Record<O, string>>>) | InvalidTarget {
   const out: Partial<Record<HeaderName, string>> = {};
   for (const name of required) {
-    const got = single(head, name);
-    if ('invalid' in got) return got;
-    if (got.value === undefined || got.value === '') return { invalid: `the header ${name} is missing` };
-    out[name] = got.value;
+    const flaw = flawOf(head, name);
+    if (flaw) return flaw;
+    const value = head.header(name);
+    if (value === undefined || value === '') return { invalid: `the header ${name} is missing` };
+    out[name] = value;
   }
   for (const name of optional) {
-    const got = single(head, name);
-    if ('invalid' in got) return got;
-    if (got.value !== undefined) out[name] = got.value;
+    const flaw = flawOf(head, name);
+    if (flaw) return flaw;
+    const value = head.header(name);
+    if (value !== undefined) out[name] = value;
   }
   return out as Readonly<Record<N, string>> & Readonly<Partial<Record<O, string>>>;
 }

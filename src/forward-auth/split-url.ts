@@ -2,6 +2,5 @@
 export function splitUrl(text: string): { scheme: string; authority: string; uri: string } | null {
   const match = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#\\]*)(.*)$/s.exec(text);
   if (!match) return null;
-  const [, scheme = '', authority = '', uri = ''] = match;
-  return { scheme, authority, uri };
+  return { scheme: match[1] as string, authority: match[2] as string, uri: match[3] as string };
 }

@@ -25,6 +25,17 @@ export function findCookie(header: string, name: string): string | null | undefi
   return found;
 }
 
+/** Every value under a name, each once, at most `limit`. For taking cookies away, never for believing one. */
+export function findCookies(header: string, name: string, limit: number): string[] {
+  const values = new Set<string>();
+  for (const pair of header.split(';')) {
+    const equals = pair.indexOf('=');
+    if (equals !== -1 && pair.slice(0, equals).trim() === name) values.add(pair.slice(equals + 1).trim());
+    if (values.size === limit) break;
+  }
+  return [...values];
+}
+
 /** Whether only blanks stand between `at` and the semicolon (or the beginning) before it. */
 function beginsPair(header: string, at: number): boolean {
   let i = at - 1;

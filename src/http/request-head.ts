@@ -65,13 +65,60 @@ const JOINED: ReadonlyMap<number, string> = new Map(
   ).map(([name, separator]) => [INDEX.get(name) ?? -1, separator]),
 );
 
+/** By length of a name: bits of the letters that names of this length begin with. Most headers are told apart by it. */
+const BEGINNINGS: readonly number[] = Array.from({ length: 32 }, (_, length) =>
+  NAMES.filter((name) => name.length === length).reduce((bits, name) => bits | beginning(name), 0),
+);
+
+/** A bit for the first letter of a name, in either case. */
+function beginning(name: string): number {
+  return 1 << (name.charCodeAt(0) & 31);
+}
+
+class Head implements RequestHead {
+  readonly method: string;
+  readonly target: string;
+  readonly peer: string;
+  readonly secure: boolean;
+  readonly #values: readonly (string | undefined)[];
+  /** A bit for each name. */
+  readonly #repeated: number;
+  readonly #aliased: number;
+
+  constructor(
+    request: IncomingMessage,
+    target: string,
+    values: readonly (string | undefined)[],
+    flaws: { readonly repeated: number; readonly aliased: number },
+  ) {
+    this.method = request.method ?? '';
+    this.target = target;
+    this.peer = request.socket.remoteAddress ?? '';
+    this.secure = 'encrypted' in request.socket;
+    this.#values = values;
+    this.#repeated = flaws.repeated;
+    this.#aliased = flaws.aliased;
+  }
+
+  header(name: HeaderName): string | undefined {
+    return this.#values[INDEX.get(name) as number];
+  }
+
+  flaw(name: HeaderName): 'repeated' | 'aliased' | undefined {
+    if ((this.#repeated | this.#aliased) === 0) return undefined;
+    const bit = 1 << (INDEX.get(name) as number);
+    return this.#repeated & bit ? 'repeated' : this.#aliased & bit ? 'aliased' : undefined;
+  }
+}
+
 export function readHead(request: IncomingMessage, target: string): RequestHead {
-  const values: (string | undefined)[] = [];
+  const values = NAMES.map(nothing);
   let repeated = 0;
   let aliased = 0;
   const raw = request.rawHeaders;
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
+    if (((BEGINNINGS[name.length] ?? 0) & beginning(name)) === 0) continue;
     let index = SPELLINGS.get(name);
     if (index === undefined) {
       const lower = name.toLowerCase();
@@ -92,16 +139,7 @@ export function readHead(request: IncomingMessage, target: string): RequestHead 
     if (separator === undefined) repeated |= 1 << index;
     else values[index] = before + separator + raw[i + 1];
   }
-  const { remoteAddress } = request.socket;
-  return {
-    method: request.method ?? '',
-    target,
-    peer: remoteAddress ?? '',
-    secure: 'encrypted' in request.socket,
-    header: (name) => values[INDEX.get(name) as number],
-    flaw(name) {
-      const bit = 1 << (INDEX.get(name) as number);
-      return repeated & bit ? 'repeated' : aliased & bit ? 'aliased' : undefined;
-    },
-  };
+  return new Head(request, target, values, { repeated, aliased });
 }
+
+const nothing = (): string | undefined => undefined;

@@ -70,6 +70,12 @@ export type ListenAddress =
   | { readonly path: string }
   | { readonly fd: number };
 
+interface ReadyAnswer {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly result: Awaited<ReturnType<HotPath>>;
+}
+
 const MIN_HEADER_SIZE = 32 * 1024;
 /** Milliseconds. A proxy must be the first to close an idle connection, or it loses a request now and then. */
 const MIN_IDLE = 120_000;
@@ -95,6 +101,8 @@ export async function createHttpServer(
     maxHeaderSize: Math.max(options.maxHeaderSize, MIN_HEADER_SIZE),
     headersTimeout: 10_000,
     requestTimeout: 15_000,
+    // How often the two limits above are looked at.
+    connectionsCheckingInterval: 1000,
     keepAliveTimeout: Math.max(options.idleTimeout, MIN_IDLE),
     shouldUpgradeCallback: (request: IncomingMessage) => mountOf(request)?.upgrade !== undefined,
   };
@@ -111,7 +119,7 @@ export async function createHttpServer(
   };
 
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
-    response.on('error', () => response.destroy());
+    response.on('error', destroy);
     const mount = mountOf(request);
     if (mount) return mount.handle(request, response);
     const target = withoutBase(request.url ?? '/');
@@ -126,10 +134,34 @@ export async function createHttpServer(
     try {
       const result = current.content.authorize(readHead(request, target));
       if (result instanceof Promise)
-        result.then((settled) => send(request, response, settled)).catch(fail(response));
-      else send(request, response, result);
+        result.then((settled) => sendSoon(request, response, settled), fail(response));
+      else sendSoon(request, response, result);
     } catch (error) {
       fail(response)(error);
+    }
+  };
+
+  /**
+   * What was answered in this turn of the event loop, sent at its end: each write may wake the proxy, which costs half as
+   * much as the answer, and all of a turn wake it once.
+   */
+  let ready: ReadyAnswer[] = [];
+  const sendSoon = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    result: ReadyAnswer['result'],
+  ): void => {
+    if (ready.push({ request, response, result }) === 1) setImmediate(sendReady);
+  };
+  const sendReady = (): void => {
+    const answers = ready;
+    ready = [];
+    for (const { request, response, result } of answers) {
+      try {
+        send(request, response, result);
+      } catch (error) {
+        fail(response)(error);
+      }
     }
   };
 
@@ -204,6 +236,10 @@ export async function createHttpServer(
         server.closeIdleConnections();
       }),
   };
+}
+
+function destroy(this: ServerResponse): void {
+  this.destroy();
 }
 
 const REFUSALS: Readonly<Record<string, string>> = {

@@ -6,7 +6,7 @@
 export interface ByteArena {
   /** Copies the bytes in; answers a whole number that stands for them until `free`. */
   put(bytes: Uint8Array): number;
-  /** A copy of the bytes. */
+  /** A copy of the bytes, for use now: it may share the memory of Node's pool, which lives as long as it does. */
   get(ref: number): Buffer;
   /** Gives the room back; the number may be used again. */
   free(ref: number): void;
@@ -77,8 +77,7 @@ export function createByteArena(): ByteArena {
       if (ref < 0) return Buffer.from(long.get(ref) ?? []);
       const { bytes, slotSize } = pageAt(Math.floor(ref / SLOTS));
       const start = (ref % SLOTS) * slotSize;
-      // Not from the pool: a copy that is kept for long would keep the whole of its pool.
-      const copy = Buffer.allocUnsafeSlow(bytes.readUInt16LE(start));
+      const copy = Buffer.allocUnsafe(bytes.readUInt16LE(start));
       bytes.copy(copy, 0, start + HEAD);
       return copy;
     },

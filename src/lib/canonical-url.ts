@@ -126,10 +126,21 @@ function isAmbiguous(path: string): boolean {
   return ambiguous.test(path) || path.normalize('NFKC') !== path;
 }
 
+/** A `..` between slashes: not every application resolves it. */
+const climbing = /(?:^|\/)\.\.(?:\/|$)/;
+/** A path that ends in a dot segment names a folder (RFC 3986, section 5.2.4). */
+const endsInDots = /\/\.{1,2}$/;
+
+/** What is added to the plain reading because of dot segments: the folder with its slash, and the path as it stands. */
+function dotReadings(path: string, plain: string): string[] {
+  const folder = endsInDots.test(path) && !plain.endsWith('/') ? [`${plain}/`] : [];
+  return climbing.test(path) ? [...folder, path] : folder;
+}
+
 /** All that a decoded path may come to when its further readings are combined in any order. */
 function readingsOf(path: string): [string, ...string[]] | InvalidUrl {
   const plain = clean(path);
-  if (!isAmbiguous(path)) return plain === '//' ? [plain, '/'] : [plain];
+  if (!isAmbiguous(path)) return [plain, ...(plain === '//' ? ['/'] : []), ...dotReadings(path, plain)];
   const spellings = new Set([path]);
   for (const spelling of spellings) {
     for (const read of furtherReadings) {
@@ -144,6 +155,7 @@ function readingsOf(path: string): [string, ...string[]] | InvalidUrl {
   const readings = new Set([plain]);
   for (const spelling of spellings) {
     const reading = clean(spelling);
+    for (const other of dotReadings(spelling, reading)) readings.add(other);
     // Applications see the root in what access control for Authelia knows as a path of its own.
     readings.add(reading === '//' ? '/' : reading);
   }

@@ -144,6 +144,12 @@ export function redisErrorCode(error: unknown): string | null {
   return /^[A-Z]{3,}(?= )/.exec(error.message)?.[0] ?? null;
 }
 
+/** For a PING that was rejected: a server that cannot save refuses it like a write, but is alive and answers reads. */
+export function acceptRefusedPing(error: unknown): null {
+  if (redisErrorCode(error) !== 'MISCONF') throw error;
+  return null;
+}
+
 /** A host (IPv6 also in brackets) and port, or the absolute path of a Unix socket. */
 export function redisAddress(host: string, port: number): RedisAddress {
   if (host.startsWith('/')) return { path: host };

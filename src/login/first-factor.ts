@@ -1,5 +1,6 @@
 import type { GatewaySession, GatewaySessions } from '../authn/gateway-session.ts';
 import type { SessionFinder } from '../authn/session-cookie.ts';
+import { addressShare } from '../lib/address-share.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { CookieDomain } from '../sessions/cookie-domains.ts';
@@ -49,11 +50,11 @@ export async function completeFirstFactor(
 ): Promise<SignedIn | null> {
   const { users, sessions, finder, clock, random } = deps;
   const { username, password, cookieDomain, ip } = request;
-  const result = await users.checkPassword(username, password);
+  const result = await users.checkPassword(username, password, `form ${addressShare(ip)}`);
   deps.onAttempt({ username, ip, success: result.status === 'success' });
   if (result.status === 'failure') return null;
   const now = clock.now();
-  const before = await finder.find(request.cookieHeader, cookieDomain);
+  const before = await finder.findAll(request.cookieHeader, cookieDomain);
   const binding = createPortalBinding(random);
   const started = await sessions.begin({
     userId: result.user.username,
@@ -67,7 +68,7 @@ export async function completeFirstFactor(
       portalBinding: binding.digest,
     },
   });
-  if (before) await sessions.end(before, 'replaced');
+  for (const session of before) await sessions.end(session, 'replaced');
   return { ...started, portalToken: binding.token };
 }
 

@@ -1,4 +1,4 @@
-import { findCookie } from '../http/cookies.ts';
+import { findCookie, findCookies } from '../http/cookies.ts';
 import { GatewayError } from '../http/errors.ts';
 import type { RouteRequest } from '../http/route.ts';
 import { type GatewaySession, type GatewaySessions, levelOf } from '../authn/gateway-session.ts';
@@ -155,10 +155,10 @@ export function createActions(deps: ActionDeps): Actions {
     async signOut(request) {
       const domain = domainOf(request);
       const header = request.header('cookie');
-      const token = domain && header !== undefined && findCookie(header, domain.cookieName);
-      if (token) sessions.forgetVerified(token);
-      const session = domain && (await finder.find(header, domain));
-      if (session) await sessions.end(session, 'logout');
+      if (domain) {
+        for (const token of findCookies(header ?? '', domain.cookieName, 8)) sessions.forgetVerified(token);
+        for (const session of await finder.findAll(header, domain)) await sessions.end(session, 'logout');
+      }
       return deletedCookies(request);
     },
   };

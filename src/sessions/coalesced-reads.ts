@@ -9,49 +9,37 @@ export type FindOne = (key: string) => Promise<StoredSession | null>;
 /** Keys in one read; more become another read at the same time. */
 const BATCH = 256;
 
-interface Waiting {
-  readonly resolve: (session: StoredSession | null) => void;
-  readonly reject: (error: unknown) => void;
+interface Batch {
+  /** The place of each key in the answer. */
+  readonly places: Map<string, number>;
+  readonly answer: Promise<readonly (StoredSession | null)[]>;
 }
 
 export function coalesceReads(store: Pick<SessionStore, 'findMany'>): FindOne {
-  let batch: Map<string, Waiting[]> | null = null;
+  let batch: Batch | null = null;
 
-  const flush = (current: ReadonlyMap<string, readonly Waiting[]>): void => {
-    const keys = [...current.keys()];
-    const settle = (sessions: readonly (StoredSession | null)[]): void => {
-      let i = 0;
-      for (const waiting of current.values()) {
-        const session = sessions[i++] ?? null;
-        for (const { resolve } of waiting) resolve(session);
-      }
-    };
-    const fail = (error: unknown): void => {
-      for (const waiting of current.values()) for (const { reject } of waiting) reject(error);
-    };
-    try {
-      const sessions = store.findMany(keys);
-      if (sessions instanceof Promise) sessions.then(settle, fail);
-      else settle(sessions);
-    } catch (error) {
-      fail(error);
-    }
+  const open = (): Batch => {
+    const places = new Map<string, number>();
+    const answer = new Promise<readonly (StoredSession | null)[]>((resolve, reject) => {
+      // After the requests that arrived together have been read, before anything that came later.
+      setImmediate(() => {
+        if (batch === opened) batch = null;
+        try {
+          resolve(store.findMany([...places.keys()]));
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+    const opened = { places, answer };
+    return opened;
   };
 
-  return (key) =>
-    new Promise((resolve, reject) => {
-      const waiting = { resolve, reject };
-      if (batch === null || batch.size >= BATCH) {
-        const opened = new Map<string, Waiting[]>();
-        batch = opened;
-        // After the requests that arrived together have been read, before anything that came later.
-        setImmediate(() => {
-          if (batch === opened) batch = null;
-          flush(opened);
-        });
-      }
-      const same = batch.get(key);
-      if (same) same.push(waiting);
-      else batch.set(key, [waiting]);
-    });
+  return (key) => {
+    if (batch === null || batch.places.size >= BATCH) batch = open();
+    const { places, answer } = batch;
+    const place = places.get(key) ?? places.size;
+    places.set(key, place);
+    return answer.then((sessions) => sessions[place] ?? null);
+  };
 }

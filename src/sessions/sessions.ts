@@ -95,6 +95,13 @@ interface SealedRecord<P> {
   readonly payload: P;
 }
 
+/** A record that was opened: the bytes that it stood in, and what became of it. */
+interface Opened<P> {
+  readonly sealed: Buffer;
+  /** Made anew when `lastActivity` has changed. */
+  session: Session<P>;
+}
+
 /** Opened records kept, so that an unchanged one is not opened again. */
 const OPENED_LIMIT = 20_000;
 const SWEEP_LIMIT = 1000;
@@ -104,18 +111,18 @@ const ACTIVITY_STEP = 1000;
 export function openSessions<P>(deps: SessionDeps): Sessions<P> {
   const { store, sealer, clock, random } = deps;
   const findOne = deps.isRemote ? coalesceReads(store) : null;
-  const opened = new BoundedMap<string, { readonly sealed: Buffer; readonly record: SealedRecord<P> }>(
-    OPENED_LIMIT,
-  );
+  const opened = new BoundedMap<string, Opened<P>>(OPENED_LIMIT);
+  /** The store's keys of cookies that named a session; of others nothing is kept. */
+  const keys = new BoundedMap<string, string>(OPENED_LIMIT);
   const activity = new Map<string, number>();
   const verified = new BoundedMap<string, { readonly session: Session<P>; readonly at: number }>(
     OPENED_LIMIT,
   );
 
   /** The record inside the seal, opened anew only when the sealed bytes changed; null when it cannot be read. */
-  const unseal = ({ key, sealed }: StoredSession): SealedRecord<P> | null => {
+  const unseal = ({ key, sealed, lastActivity }: StoredSession): Opened<P> | null => {
     const known = opened.get(key);
-    if (known?.sealed.equals(sealed)) return known.record;
+    if (known?.sealed.equals(sealed)) return known;
     const result = sealer.open(key, sealed);
     if (result === 'unknown-key') {
       throw new StoreUnavailable('a session is sealed with a secret that is not configured here');
@@ -125,21 +132,20 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
     // A copy of its own: a store may hand out a view into a larger buffer, which would then be kept with it.
     const copy = Buffer.allocUnsafeSlow(sealed.length);
     sealed.copy(copy);
-    opened.set(key, { sealed: copy, record });
-    return record;
-  };
-
-  const openRecord = (stored: StoredSession): SealedRecord<P> | null => {
-    const record = unseal(stored);
-    if (record && sameIndex(stored, record)) return record;
-    deps.onBrokenRecord(stored.key);
-    return null;
+    const fresh = { sealed: copy, session: { ...record, key, lastActivity } };
+    opened.set(key, fresh);
+    return fresh;
   };
 
   const open = (stored: StoredSession): Session<P> | null => {
-    const record = openRecord(stored);
+    const known = unseal(stored);
+    if (!known || !sameIndex(stored, known.session)) {
+      deps.onBrokenRecord(stored.key);
+      return null;
+    }
     const lastActivity = Math.max(stored.lastActivity, activity.get(stored.key) ?? 0);
-    return record && { ...record, key: stored.key, lastActivity };
+    if (known.session.lastActivity !== lastActivity) known.session = { ...known.session, lastActivity };
+    return known.session;
   };
 
   const isLiving = (session: Session<P>, now: number): boolean => {
@@ -192,12 +198,18 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
 
   return {
     find(token, cookieDomain) {
-      if (!isToken(token)) return null;
-      const key = storeKeyOf(token);
-      if (findOne) return findOne(key).then((session) => settle(key, session, cookieDomain));
+      const known = keys.get(token);
+      if (known === undefined && !isToken(token)) return null;
+      const key = known ?? storeKeyOf(token);
+      const settled = (stored: StoredSession | null | undefined): Session<P> | null => {
+        const session = settle(key, stored, cookieDomain);
+        // As a text of its own: this one may be a part of a whole Cookie header, which would be kept with it.
+        if (session && known === undefined) keys.set(Buffer.from(token).toString('latin1'), key);
+        return session;
+      };
+      if (findOne) return findOne(key).then(settled);
       const found = store.findMany([key]);
-      if (found instanceof Promise) return found.then((sessions) => settle(key, sessions[0], cookieDomain));
-      return settle(key, found[0], cookieDomain);
+      return found instanceof Promise ? found.then(([stored]) => settled(stored)) : settled(found[0]);
     },
 
     lastVerified(token, cookieDomain, maximumAge) {
@@ -285,7 +297,7 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
   };
 }
 
-function sameIndex(stored: StoredSession, record: SealedRecord<unknown>): boolean {
+function sameIndex(stored: StoredSession, record: Session<unknown>): boolean {
   return (
     stored.version === record.version &&
     stored.publicId === record.publicId &&

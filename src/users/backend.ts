@@ -16,6 +16,7 @@ export type PasswordCheck =
 /**
  * The seam of user backends.
  *
+ * `client` says who asks, so that one who asks much does not make others wait.
  * `find` answers null for unknown and for disabled people. `checkPassword` costs about the same whether the person
  * exists or not. Both throw `BackendUnavailable` when the backend cannot answer (which is never "wrong password"); so
  * does every call after `close`.
@@ -24,7 +25,7 @@ export type PasswordCheck =
  */
 export interface UserBackend {
   find(name: string): MaybePromise<UserProfile | null>;
-  checkPassword(name: string, password: string): Promise<PasswordCheck>;
+  checkPassword(name: string, password: string, client?: string): Promise<PasswordCheck>;
   /** Reads its source again; keeps the last good state and throws when the source is bad. */
   reload(): Promise<void>;
   /** Lets go of everything it holds. May be called twice. */

@@ -9,11 +9,12 @@ import { BackendUnavailable } from './backend.ts';
  */
 export interface HashQueue {
   /**
-   * Runs `job`, which will hold `memory` bytes while it runs, when its turn comes (first in, first out).
-   * Throws `BackendUnavailable` when the queue is full or when the turn did not come before the deadline; the job has
-   * then not been started. A started job is never given up.
+   * Runs `job`, which will hold `memory` bytes while it runs, when its turn comes. Owners take turns, each owner's jobs in
+   * the order in which they came: somebody who sends many makes his own wait, not those of others.
+   * Throws `BackendUnavailable` when the queue or the owner's share of it is full, or when the turn did not come before
+   * the deadline; the job has then not been started. A started job is never given up.
    */
-  run<T>(memory: number, job: () => Promise<T>): Promise<T>;
+  run<T>(memory: number, job: () => Promise<T>, owner?: string): Promise<T>;
 }
 
 const MIB = 1024 * 1024;
@@ -42,6 +43,8 @@ export interface HashQueueOptions {
   readonly budget?: number;
   /** How many may wait; default 1,000. */
   readonly maxWaiting?: number;
+  /** How many of one owner may wait; default 250. */
+  readonly maxWaitingEach?: number;
   /** How long one may wait for its turn, in milliseconds; default 5,000. */
   readonly deadline?: number;
 }
@@ -54,19 +57,40 @@ interface Waiting {
 
 export function openHashQueue(options: HashQueueOptions, deps: { readonly timers: Timers }): HashQueue {
   const { concurrency = hashConcurrency(), budget = HASH_MEMORY_BUDGET } = options;
-  const { maxWaiting = 1_000, deadline = 5_000 } = options;
-  // A set keeps the order of arrival and lets go of a waiting job in the middle at no cost.
-  const waiting = new Set<Waiting>();
+  const { maxWaiting = 1_000, maxWaitingEach = 250, deadline = 5_000 } = options;
+  // By owner, whoever is next first. Sets keep the order of arrival and let go of a job in the middle at no cost.
+  const waiting = new Map<string, Set<Waiting>>();
+  let waitingInAll = 0;
   let running = 0;
   let held = 0;
 
   const hasRoom = (memory: number): boolean =>
     running === 0 || (running < concurrency && held + memory <= budget);
 
+  const add = (owner: string, entry: Waiting): void => {
+    const own = waiting.get(owner);
+    if (own) own.add(entry);
+    else waiting.set(owner, new Set([entry]));
+    waitingInAll += 1;
+  };
+
+  const remove = (owner: string, entry: Waiting): void => {
+    const own = waiting.get(owner);
+    if (!own?.delete(entry)) return;
+    waitingInAll -= 1;
+    if (own.size === 0) waiting.delete(owner);
+  };
+
   const startNext = (): void => {
-    for (const next of waiting) {
-      if (!hasRoom(next.memory)) return;
-      waiting.delete(next);
+    for (const [owner, own] of waiting) {
+      const [next] = own;
+      if (!next || !hasRoom(next.memory)) return;
+      remove(owner, next);
+      // To the end of the line, behind everybody else who waits.
+      if (own.size > 0) {
+        waiting.delete(owner);
+        waiting.set(owner, own);
+      }
       next.cancelDeadline();
       next.start();
     }
@@ -85,11 +109,11 @@ export function openHashQueue(options: HashQueueOptions, deps: { readonly timers
   };
 
   return {
-    run<T>(memory: number, job: () => Promise<T>): Promise<T> {
-      if (waiting.size === 0 && hasRoom(memory)) return perform(memory, job);
-      if (waiting.size >= maxWaiting) {
+    run<T>(memory: number, job: () => Promise<T>, owner = ''): Promise<T> {
+      if (waitingInAll === 0 && hasRoom(memory)) return perform(memory, job);
+      if (waitingInAll >= maxWaiting || (waiting.get(owner)?.size ?? 0) >= maxWaitingEach) {
         return Promise.reject(
-          new BackendUnavailable(`${waiting.size} password checks are waiting already; try again later`),
+          new BackendUnavailable(`${waitingInAll} password checks are waiting already; try again later`),
         );
       }
       return new Promise<T>((resolve, reject) => {
@@ -97,7 +121,7 @@ export function openHashQueue(options: HashQueueOptions, deps: { readonly timers
           memory,
           start: () => void perform(memory, job).then(resolve, reject),
           cancelDeadline: deps.timers.after(deadline, () => {
-            waiting.delete(entry);
+            remove(owner, entry);
             reject(
               new BackendUnavailable(`no turn to check a password within ${deadline} ms; try again later`),
             );
@@ -105,7 +129,7 @@ export function openHashQueue(options: HashQueueOptions, deps: { readonly timers
             startNext();
           }),
         };
-        waiting.add(entry);
+        add(owner, entry);
       });
     },
   };

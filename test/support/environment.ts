@@ -11,6 +11,12 @@ export const mustBeComplete = Boolean(process.env.CI);
 /** The gateway under test: the checkout's own command, or another one, for example of an installed package. */
 export const gatewayCommand = process.env.SALLYPORT_COMMAND ?? join(root, 'bin/sallyport');
 
+/** `npm run faults`: each row of the faults under its whole load, and for as long as it takes. */
+export const isLongForm = process.env.SALLYPORT_FAULTS === 'long';
+
+/** Where each row of the faults is noted, one JSON object a line. */
+export const faultsReport = process.env.SALLYPORT_FAULTS_REPORT ?? join(root, '.cache/faults.jsonl');
+
 /** The search path of started programs; servers live in sbin, which is not on every user's path. */
 export const searchPath = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 
 /** A way to a loopback port that can be broken: what its client sees is a server or network that fails. */
 export interface Relay {
@@ -8,7 +9,14 @@ export interface Relay {
   cut(): Promise<void>;
   /** From now on nothing gets through in either direction, and nobody is told. */
   silence(): void;
-  /** Undoes `cut` and `silence`; connections that were silent go on. New ones lead to `target` from now on. */
+  /** From now on everything takes longer, in each direction. */
+  slow(how: { readonly delayMs?: number; readonly bytesPerSecond?: number }): void;
+  /**
+   * Lets `count` more pieces through in one direction (a piece: what is sent at one time), loses the next one, is silent
+   * from then on and calls `then`. With 'answers' the server has done what the client never hears of.
+   */
+  swallow(direction: 'requests' | 'answers', count: number, then: () => void): void;
+  /** Undoes everything; connections that were silent go on. New ones lead to `target` from now on. */
   heal(target?: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -17,9 +25,42 @@ export async function openRelay(port: number): Promise<Relay> {
   const sockets = new Set<Socket>();
   let target = port;
   let isSilent = false;
-  const keep = (socket: Socket, other: () => Socket): void => {
+  let delayMs = 0;
+  let bytesPerSecond = Number.POSITIVE_INFINITY;
+  let swallowing: { direction: 'requests' | 'answers'; count: number; then: () => void } | null = null;
+  const silence = (): void => {
+    isSilent = true;
+    for (const socket of sockets) socket.pause();
+  };
+  const isSwallowed = (direction: 'requests' | 'answers'): boolean => {
+    if (swallowing?.direction !== direction || swallowing.count-- > 0) return false;
+    const { then } = swallowing;
+    swallowing = null;
+    silence();
+    then();
+    return true;
+  };
+  const keep = (socket: Socket, direction: 'requests' | 'answers', other: () => Socket): void => {
+    let waiting = 0;
+    let free = 0;
+    let last: Promise<void> = Promise.resolve();
+    const later = (bytes: Buffer): void => {
+      const now = performance.now();
+      free = Math.max(free, now + delayMs) + (bytes.length / bytesPerSecond) * 1000;
+      const due = free;
+      waiting++;
+      last = last.then(async () => {
+        await pause(Math.max(0, due - performance.now()));
+        waiting--;
+        other().write(bytes);
+      });
+    };
     sockets.add(socket);
-    socket.on('data', (bytes) => other().write(bytes));
+    socket.on('data', (bytes) => {
+      if (isSwallowed(direction)) return;
+      if (waiting > 0 || delayMs > 0 || Number.isFinite(bytesPerSecond)) later(bytes);
+      else other().write(bytes);
+    });
     socket.on('error', () => {});
     socket.on('close', () => {
       sockets.delete(socket);
@@ -29,8 +70,8 @@ export async function openRelay(port: number): Promise<Relay> {
   };
   const server = createServer((near) => {
     const far = connect(target, '127.0.0.1');
-    keep(near, () => far);
-    keep(far, () => near);
+    keep(near, 'requests', () => far);
+    keep(far, 'answers', () => near);
   });
   const listen = async (port: number): Promise<number> => {
     server.listen(port, '127.0.0.1');
@@ -48,13 +89,20 @@ export async function openRelay(port: number): Promise<Relay> {
   return {
     port: ownPort,
     cut,
-    silence() {
-      isSilent = true;
-      for (const socket of sockets) socket.pause();
+    silence,
+    slow(how) {
+      delayMs = how.delayMs ?? 0;
+      bytesPerSecond = how.bytesPerSecond ?? Number.POSITIVE_INFINITY;
+    },
+    swallow(direction, count, then) {
+      swallowing = { direction, count, then };
     },
     async heal(next = target) {
       target = next;
       isSilent = false;
+      delayMs = 0;
+      bytesPerSecond = Number.POSITIVE_INFINITY;
+      swallowing = null;
       for (const socket of sockets) socket.resume();
       if (!server.listening) await listen(ownPort);
     },

@@ -1,6 +1,7 @@
 import type { Logger } from '../logger.ts';
 import type { Random } from '../random.ts';
 import {
+  acceptRefusedPing,
   dialRedis,
   formatRedisAddress,
   isSameRedisAddress,
@@ -217,7 +218,7 @@ export function openRedisLink(
 
   /** Rejects unless the server answers and is what it should be. */
   const probe = async (connection: RedisConnection): Promise<void> => {
-    const ping = connection.send(['PING']);
+    const ping = connection.send(['PING']).catch(acceptRefusedPing);
     const role = source.hasRoles ? connection.send(['ROLE']) : null;
     const [, reply] = await within(SIGN_OF_LIFE_WITHIN, timers, Promise.all([ping, role]));
     if (reply === null) return;

@@ -3,7 +3,13 @@ import type { z } from 'zod';
 
 import { fixedSource, openRedisLink, type RedisLink } from '../../lib/redis/link.ts';
 import { openSentinels, SentinelTrouble } from '../../lib/redis/sentinels.ts';
-import { redisAddress, type RedisCommand, redisErrorCode, type RedisReply } from '../../lib/redis.ts';
+import {
+  acceptRefusedPing,
+  redisAddress,
+  type RedisCommand,
+  redisErrorCode,
+  type RedisReply,
+} from '../../lib/redis.ts';
 import { duration, flag, integer, list, secret, section, text } from '../../lib/schema.ts';
 import { systemTimers } from '../../lib/timers.ts';
 import { tlsSchema } from '../../lib/tls-config.ts';
@@ -624,7 +630,7 @@ function openRedisStore(
 
     ping: () =>
       guarded(async () => {
-        await link.send('read', [['PING']]);
+        await link.send('read', [['PING']]).catch(acceptRefusedPing);
       }),
 
     async close() {

@@ -134,12 +134,12 @@ export async function openFileBackend(
       return person && !person.disabled ? person.profile : null;
     },
 
-    async checkPassword(name, password) {
+    async checkPassword(name, password, client) {
       assertOpen();
       if (!isPossiblePassword(password)) return FAILURE;
       const person = lookUp(name);
       const digest = person ? (person.digest ?? blank) : decoy(name);
-      const matches = await deps.hashQueue.run(digest.memory, () => digest.matches(password));
+      const matches = await deps.hashQueue.run(digest.memory, () => digest.matches(password), client);
       // The file may have been read again meanwhile: what counts is whether this is the password now.
       const now = lookUp(name);
       if (!matches || !person?.digest || !now || now.disabled || now.digestText !== person.digestText) {

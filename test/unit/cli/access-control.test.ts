@@ -79,7 +79,7 @@ Policy two_factor, by rule 2.
 
   it('shows every reading of an ambiguous path', async () => {
     const { out } = await run('--url', 'https://app.example.com/public/..;/admin');
-    expect(out).toContain('The path can be read in 2 ways; the strictest answer counts.');
+    expect(out).toContain('The path can be read in 3 ways; the strictest answer counts.');
     expect(out).toContain('Read as "/public/..;/admin":');
     expect(out).toContain('Read as "/admin":');
     expect(out).toContain('Potentially two_factor, by rule 2.');

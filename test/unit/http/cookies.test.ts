@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { findCookie, serializeCookie } from '../../../src/http/cookies.ts';
+import { findCookie, findCookies, serializeCookie } from '../../../src/http/cookies.ts';
 
 describe('the value of a cookie', () => {
   test.each([
@@ -81,4 +81,10 @@ describe('Set-Cookie', () => {
   ] as const)('%j', (attributes, expected) => {
     expect(serializeCookie('n', 'v', attributes)).toBe(expected);
   });
+});
+
+test('findCookies: every value once, bounded, for taking away what was planted', () => {
+  expect(findCookies('a=1; s=real; b=2; s=planted; s=real; xs=no', 's', 8)).toEqual(['real', 'planted']);
+  expect(findCookies(Array.from({ length: 100 }, (_, i) => `s=${i}`).join('; '), 's', 8)).toHaveLength(8);
+  expect(findCookies('', 's', 8)).toEqual([]);
 });

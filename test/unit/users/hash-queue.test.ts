@@ -23,13 +23,17 @@ function rig(options: HashQueueOptions) {
   const queue = openHashQueue(options, { timers });
   const started: string[] = [];
   const ends = new Map<string, PromiseWithResolvers<string>>();
-  const submit = (name: string, memory = 1, on: HashQueue = queue): Promise<string> => {
+  const submit = (name: string, memory = 1, on: HashQueue = queue, owner?: string): Promise<string> => {
     const end = Promise.withResolvers<string>();
     ends.set(name, end);
-    return on.run(memory, () => {
-      started.push(name);
-      return end.promise;
-    });
+    return on.run(
+      memory,
+      () => {
+        started.push(name);
+        return end.promise;
+      },
+      owner,
+    );
   };
   const finish = async (name: string): Promise<void> => {
     ends.get(name)?.resolve(name);
@@ -51,6 +55,32 @@ test('the number of hashes at a time follows from cores and memory', () => {
 
 test('the default cost of the sum is that of the default digest', () => {
   expect(blankDigest(DEFAULT_PASSWORD_OPTIONS, random).memory).toBe(DEFAULT_HASH_MEMORY);
+});
+
+describe('owners', () => {
+  test('take turns: somebody who sends many makes his own wait, not those of others', async () => {
+    const { queue, started, submit, finish } = rig({ concurrency: 1 });
+    const by = (owner: string, name: string): Promise<string> => submit(name, 1, queue, owner);
+    const all = [
+      ...['m1', 'm2', 'm3', 'm4'].map((name) => by('many', name)),
+      by('one', 'o1'),
+      by('other', 'p1'),
+    ];
+    for (const name of ['m1', 'm2', 'o1', 'p1', 'm3', 'm4']) await finish(name);
+    await Promise.all(all);
+    expect(started).toEqual(['m1', 'm2', 'o1', 'p1', 'm3', 'm4']);
+  });
+
+  test('have a share of the queue, and a full one is theirs alone', async () => {
+    const { queue, submit } = rig({ concurrency: 1, maxWaitingEach: 2 });
+    const by = (owner: string, name: string): Promise<string> => submit(name, 1, queue, owner);
+    for (const name of ['m1', 'm2', 'm3']) by('many', name).catch(() => {});
+    await expect(by('many', 'm4')).rejects.toBeInstanceOf(BackendUnavailable);
+    let refused = false;
+    by('one', 'o1').catch(() => (refused = true));
+    await new Promise((resolve) => void setImmediate(resolve));
+    expect(refused).toBe(false);
+  });
 });
 
 describe('the queue', () => {
