@@ -19,7 +19,7 @@ export interface Load {
   /** From now on nothing is expected of this session but that it stays out once it is. */
   disregard(cookie: string): void;
   /** Sessions that were in, and were answered as out without having been signed out. */
-  readonly lost: number;
+  readonly lost: readonly string[];
   /** Answers that let in a session whose end had been answered before they were asked for. */
   readonly resurrected: number;
 }
@@ -77,6 +77,8 @@ const MIX: readonly Kind[] = [
 
 interface Tracked {
   readonly cookie: string;
+  /** When its cookie was answered. */
+  readonly since: number;
   state: 'in' | 'out' | 'unknown';
 }
 
@@ -85,7 +87,7 @@ export async function startLoad({ ports, rate, pool }: LoadOptions): Promise<Loa
   const sessions: Tracked[] = [];
   const ended: Tracked[] = [];
   const underWay = new Set<Promise<void>>();
-  const lost = new Set<Tracked>();
+  const lost = [] as string[];
   let resurrected = 0;
   let turn = 0;
   let isOver = false;
@@ -122,7 +124,7 @@ export async function startLoad({ ports, rate, pool }: LoadOptions): Promise<Loa
         answer.status === 200 && sessionOf(answer) !== undefined ? '' : `signing in: ${answer.status}`,
     );
     const cookie = answer?.status === 200 ? sessionOf(answer) : undefined;
-    if (cookie !== undefined) sessions.push({ cookie, state: 'in' });
+    if (cookie !== undefined) sessions.push({ cookie, since: performance.now(), state: 'in' });
   };
 
   const end = async (port: number, one: Tracked): Promise<void> => {
@@ -155,7 +157,7 @@ export async function startLoad({ ports, rate, pool }: LoadOptions): Promise<Loa
         if (answer.status !== 302) return `a decision: ${answer.status}`;
         if (before === 'in' && one.state === 'in') {
           one.state = 'unknown';
-          lost.add(one);
+          lost.push(`${Math.round(performance.now() - one.since)} ms after the sign-in`);
           remove(sessions, one);
         }
         return '';
@@ -217,9 +219,7 @@ export async function startLoad({ ports, rate, pool }: LoadOptions): Promise<Loa
       const one = sessions.find((one) => one.cookie === cookie);
       if (one) remove(sessions, one);
     },
-    get lost() {
-      return lost.size;
-    },
+    lost,
     get resurrected() {
       return resurrected;
     },

@@ -310,6 +310,19 @@ describe('signing out', () => {
     expect((await post('/api/logout', {}, 'authelia_session=garbage')).all('set-cookie')).toEqual([DELETED]);
   });
 
+  test('a cookie that another site planted beside it keeps no session alive', async () => {
+    const cookie = await logIn();
+    const planted = `authelia_session=${'A'.repeat(43)}`;
+    expect((await decide(APP, `${cookie}; ${planted}`)).status, 'nobody is believed').toBe(302);
+    const out = await post('/api/logout', {}, `${planted}; ${cookie}`);
+    expect([out.status, out.all('set-cookie')]).toEqual([200, [DELETED]]);
+    expect((await decide(APP, cookie)).status).toBe(302);
+
+    const before = await logIn();
+    await post('/api/firstfactor', credentials(), `${planted}; ${before}`);
+    expect((await decide(APP, before)).status, 'a sign-in ends what the browser had').toBe(302);
+  });
+
   test('of one browser leaves the other one signed in', async () => {
     const [one, other] = [await logIn(), await logIn()];
     await post('/api/logout', {}, one);
