@@ -21,8 +21,14 @@ async function main(argv: readonly string[]): Promise<void> {
     exit: (code) => process.exit(code),
   };
   // A reader that has seen enough (`| head`) is no error.
-  process.stdout.on('error', () => {});
-  const [first = '-'] = argv;
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') return;
+    io.err(`sallyport: cannot write: ${error.message}\n`);
+    io.exit(1);
+  });
+  // To serve is what it does without a command; the word may be said.
+  const words = argv[0] === 'serve' ? argv.slice(1) : argv;
+  const [first = '-'] = words;
   const chosen = commands.get(first);
   const wantsHelp = first === '-h' || first === '--help';
   if (!chosen && !first.startsWith('-')) {
@@ -35,7 +41,7 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   const root = (await import('./cli/root.ts')).rootCommand(io);
   for (const load of chosen ? [chosen] : wantsHelp ? commands.values() : []) root.addCommand(await load(io));
-  await root.parseAsync(argv, { from: 'user' });
+  await root.parseAsync(words, { from: 'user' });
 }
 
 await main(process.argv.slice(2));

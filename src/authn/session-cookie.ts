@@ -82,7 +82,7 @@ export function createSessionFinder(deps: SessionFinderDeps): SessionFinder {
 
     async findAll(cookieHeader = '', { cookieName, domain }) {
       const tokens = findCookies(cookieHeader, cookieName, MAX_COOKIES);
-      const found = await Promise.all(tokens.map((token) => sessions.find(token, domain)));
+      const found = await Promise.all(tokens.map(async (token) => sessions.find(token, domain)));
       return found.filter((session) => session !== null);
     },
   };

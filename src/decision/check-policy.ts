@@ -239,7 +239,7 @@ export function findPolicyProblems(
       report(
         'warning',
         at,
-        `can never decide: rule ${earlier + 1} matches everything that it matches; move it before that rule, or remove it`,
+        `can never decide: access_control.rules[${earlier}] matches everything that it matches; move it before that rule, or remove it`,
       );
     }
   });

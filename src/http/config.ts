@@ -5,13 +5,21 @@ const buffers = section({
   read: integer(1)
     .prefault(4096)
     .describe('Bytes for reading a request. At least 32 KiB of headers are accepted in any case.'),
-  write: integer(1).prefault(4096).describe('Bytes for writing an answer.'),
+  write: integer(1).prefault(4096).describe('Bytes for writing an answer. Not used.'),
 }).prefault({});
 
 const timeouts = section({
-  read: duration().prefault('6s').describe('How long a client may take to send a request.'),
-  write: duration().prefault('6s').describe('How long sending the answer may take.'),
-  idle: duration().prefault('30s').describe('How long a connection is kept without a request.'),
+  read: duration()
+    .prefault('6s')
+    .describe(
+      'How long a client may take to send a request. Not used: 10 s are granted for the headers and 15 s for all of it.',
+    ),
+  write: duration().prefault('6s').describe('How long sending the answer may take. Not used.'),
+  idle: duration()
+    .prefault('30s')
+    .describe(
+      'How long a connection is kept without a request; at least 120 s, since a proxy must be the first to close it.',
+    ),
 }).prefault({});
 
 /** Every key of `server` but `endpoints`, which the root of the configuration adds. */

@@ -88,7 +88,7 @@ export const sessionSchema = section({
   secret: secret()
     .optional()
     .describe(
-      'Seals sessions that are kept outside of the process. Required with `redis`, not used in memory.',
+      'Seals sessions that are kept outside of the process. Required with `redis`, `postgres` and `filesystem`; in memory it may be left out.',
     ),
   accepted_secrets: list(secret())
     .prefault([])

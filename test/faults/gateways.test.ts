@@ -90,7 +90,7 @@ describe.skipIf(missing !== undefined && !mustBeComplete)('faults of gateways', 
       act: () => Promise<unknown>,
     ): Promise<boolean> => {
       let kill: Promise<void> | undefined;
-      relay.swallow(direction, n, () => (kill = dying.kill()));
+      relay.swallow(direction, n, () => void (kill = dying.kill()));
       await act().catch(() => {});
       if (!kill) {
         await relay.heal();
@@ -136,7 +136,13 @@ describe.skipIf(missing !== undefined && !mustBeComplete)('faults of gateways', 
     const redis = await startRedis();
     const replicas = await startReplicas(sectionOf(redis), 3);
     const ports = [await startHaproxy(portsOf(replicas))];
-    const row = { id: 'F32', fault: 'three gateways behind HAProxy restarted one by one', ports, rate: 100 };
+    const row = {
+      id: 'F32',
+      fault: 'three gateways behind HAProxy restarted one by one',
+      ports,
+      rate: 100,
+      hasProxy: true,
+    };
     await runRow({ ...row, refuses: 'nothing' }, () => rollOver(replicas));
   });
 
@@ -144,8 +150,13 @@ describe.skipIf(missing !== undefined && !mustBeComplete)('faults of gateways', 
     const redis = await startRedis();
     const replicas = await startReplicas(sectionOf(redis), 3);
     const ports = [await startHaproxy(portsOf(replicas))];
-    const row = { id: 'F33', fault: 'one of three gateways behind HAProxy frozen', ports };
-    await runRow(row, async ({ hold }) => {
+    const row = {
+      id: 'F33',
+      fault: 'one of three gateways behind HAProxy frozen',
+      ports,
+      hasProxy: true,
+    } as const;
+    await runRow({ ...row, refuses: 'writes' }, async ({ hold }) => {
       replicas[0]?.signal('SIGSTOP');
       await hold(3);
       replicas[0]?.signal('SIGCONT');
@@ -160,9 +171,9 @@ describe.skipIf(missing !== undefined && !mustBeComplete)('faults of gateways', 
       secret,
       accepted_secrets: accepted,
     });
-    const replicas = await startReplicas({ ...secrets(before, []) });
+    const replicas = await startReplicas({ ...secrets(before, []) }, 3);
     const ports = [await startHaproxy(portsOf(replicas))];
-    const row = { id: 'F37', fault: 'session secret changed in two rolls', ports } as const;
+    const row = { id: 'F37', fault: 'session secret changed in two rolls', ports, hasProxy: true } as const;
     await runRow({ ...row, refuses: 'nothing' }, async () => {
       await rollOver(replicas, secrets(before, [after]));
       await rollOver(replicas, secrets(after, [before]));

@@ -45,6 +45,8 @@ export interface LoadOptions {
   readonly rate: number;
   /** Sessions that are begun before the load and are made up for. */
   readonly pool: number;
+  /** A proxy may say that no gateway answered (502 to 504). Default: false. */
+  readonly hasProxy?: boolean;
 }
 
 /** A 503 comes within half a second; the rest is what a busy machine adds. */
@@ -82,7 +84,7 @@ interface Tracked {
   state: 'in' | 'out' | 'unknown';
 }
 
-export async function startLoad({ ports, rate, pool }: LoadOptions): Promise<Load> {
+export async function startLoad({ ports, rate, pool, hasProxy = false }: LoadOptions): Promise<Load> {
   const answers: Answer[] = [];
   const sessions: Tracked[] = [];
   const ended: Tracked[] = [];
@@ -105,8 +107,12 @@ export async function startLoad({ ports, rate, pool }: LoadOptions): Promise<Loa
     try {
       answer = await send();
     } catch (error) {
-      note(0, 'refused', String((error as Error).message));
+      note(0, 'refused', (error as Error).message);
       return null;
+    }
+    if (hasProxy && isOfProxy(answer)) {
+      note(answer.status, 'refused');
+      return answer;
     }
     const asks = kind !== 'anonymous' && kind !== 'bypass';
     const why = answer.status === 503 && asks ? faultOfRefusal(answer) : judge(answer);
@@ -224,6 +230,11 @@ export async function startLoad({ ports, rate, pool }: LoadOptions): Promise<Loa
       return resurrected;
     },
   };
+}
+
+/** 502 and 504 are no answers of a gateway, and each 503 of one says when to come again. */
+function isOfProxy({ status, header }: RawAnswer): boolean {
+  return status === 502 || status === 504 || (status === 503 && header('retry-after') === undefined);
 }
 
 /** What is not as it must be about a 503: in time, to be repeated, and nobody is signed out by it. */

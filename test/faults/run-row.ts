@@ -24,6 +24,8 @@ export interface Row {
   readonly mayLose?: boolean;
   /** Gateways that are gone answer nothing. Default: false. */
   readonly gatewaysEnd?: boolean;
+  /** `ports` is that of a proxy, which may say that no gateway answered. Default: false. */
+  readonly hasProxy?: boolean;
 }
 
 /** What a fault may do with time. */
@@ -62,7 +64,12 @@ const asksStore = ({ kind }: Answer): boolean => kind !== 'anonymous' && kind !=
 /** Runs a row and asserts the bar: no protected page without a session, nothing lost, nobody resurrected, recovered in time. */
 export async function runRow(row: Row, script: (fault: FaultScript) => Promise<unknown>): Promise<Outcome> {
   const { id, fault, ports, rate = RATE, recovery: limit = RECOVERY_MS, refuses = 'anything' } = row;
-  const load = await startLoad({ ports, rate: isLongForm ? Math.max(rate, RATE) : rate, pool: POOL });
+  const load = await startLoad({
+    ports,
+    rate: isLongForm ? Math.max(rate, RATE) : rate,
+    pool: POOL,
+    hasProxy: row.hasProxy ?? false,
+  });
   await load.goOn(MARGIN_MS);
   let beganAt = performance.now();
   let overAt: number | null = null;

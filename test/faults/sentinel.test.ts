@@ -89,12 +89,24 @@ describe.skipIf(missing !== undefined && !mustBeComplete)('faults of Redis behin
   });
 
   test('F07', async () => {
-    const { cluster, master, ports } = await stage();
+    const { cluster, ports } = await stage();
     const row = { id: 'F07', fault: 'Sentinel: all Sentinels killed, master well', ports } as const;
     await runRow({ ...row, refuses: 'writes' }, async ({ hold }) => {
       for (const sentinel of cluster.sentinels) await sentinel.kill();
+      await hold(2);
+      for (const sentinel of cluster.sentinels) await sentinel.restart();
+    });
+  });
+
+  test('F07b', async () => {
+    const { cluster, master, ports } = await stage();
+    const row = {
+      id: 'F07b',
+      fault: 'Sentinel: all Sentinels killed, then every connection to the master cut',
+    };
+    await runRow({ ...row, ports }, async ({ hold }) => {
+      for (const sentinel of cluster.sentinels) await sentinel.kill();
       await hold();
-      // New connections too.
       await master.ask('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
       await hold();
       for (const sentinel of cluster.sentinels) await sentinel.restart();

@@ -56,7 +56,7 @@ export async function openRelay(port: number): Promise<Relay> {
       });
     };
     sockets.add(socket);
-    socket.on('data', (bytes) => {
+    socket.on('data', (bytes: Buffer) => {
       if (isSwallowed(direction)) return;
       if (waiting > 0 || delayMs > 0 || Number.isFinite(bytesPerSecond)) later(bytes);
       else other().write(bytes);
