@@ -325,7 +325,9 @@ function certificateOf({
 
 /** Several workers listen on the port side by side, and the kernel spreads connections; a socket they share. */
 function listenAddressOf({ address, workers }: Configuration['server']): ListenAddress {
-  if (address.socketPath !== undefined) return { path: address.socketPath };
+  if (address.socketPath !== undefined) {
+    return { path: address.socketPath, ...(address.umask !== undefined && { umask: address.umask }) };
+  }
   if (address.scheme === 'fd') return { fd: Number(address.host) };
   const beside = workers > 1 ? { reusePort: true, exclusive: true } : {};
   return { port: address.port, ...(address.host !== '' && { host: address.host }), ...beside };

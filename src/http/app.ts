@@ -208,7 +208,7 @@ function routeRequest(
     path: pathOf(request),
     query: new URLSearchParams(mark === -1 ? '' : url.slice(mark + 1)),
     ip: ip ?? '',
-    ...(route ? reached(request, content) : { scheme: 'https', host: '' }),
+    ...(route && !route.anyHost ? reached(request, content) : { scheme: 'https', host: '' }),
     header: (name) => {
       const value = request.headers[name];
       return Array.isArray(value) ? value.join(', ') : value;

@@ -17,11 +17,12 @@ export function createHealthRoutes(
   deps: { readonly isDraining: () => boolean; readonly isTrusted: (ip: string) => boolean },
 ): readonly Route[] {
   return [
-    { method: 'GET', path: '/api/health', kind: 'json', handle: () => ok() },
+    { method: 'GET', path: '/api/health', kind: 'json', anyHost: true, handle: () => ok() },
     {
       method: 'GET',
       path: '/api/ready',
       kind: 'json',
+      anyHost: true,
       async handle(request) {
         const states: Record<string, 'up' | 'down'> = { listener: deps.isDraining() ? 'down' : 'up' };
         for (const { name, check } of parts) {

@@ -17,6 +17,8 @@ export interface Route {
   readonly kind: 'json' | 'form' | 'page' | 'asset';
   /** Answers in the place of `handle` when the visitor may not use the route. */
   readonly guard?: (request: RouteRequest) => MaybePromise<Reply | null>;
+  /** Answers whatever the Host is, also none, as health checks by HTTP/1.0 have it. `host` is empty then. Default: false. */
+  readonly anyHost?: boolean;
   /** Bytes of body; default 16 KiB. */
   readonly limit?: number;
   readonly handle: (request: RouteRequest) => MaybePromise<Reply>;

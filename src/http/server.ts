@@ -67,7 +67,7 @@ export type ListenAddress =
       readonly reusePort?: boolean;
       readonly exclusive?: boolean;
     }
-  | { readonly path: string }
+  | { readonly path: string; readonly umask?: number }
   | { readonly fd: number };
 
 interface ReadyAnswer {
@@ -219,11 +219,15 @@ export async function createHttpServer(
     listen: (address) =>
       new Promise((resolve, reject) => {
         server.once('error', reject);
+        // The socket is made before `listen` returns.
+        const umask = 'umask' in address ? address.umask : undefined;
+        const before = umask === undefined ? null : process.umask(umask);
         server.listen(address, () => {
           server.off('error', reject);
           server.on('error', (error) => logger.error({ error }, 'the listener failed'));
           resolve();
         });
+        if (before !== null) process.umask(before);
       }),
     close: (deadline) =>
       new Promise((resolve) => {

@@ -38,8 +38,7 @@ frontend all
 backend gateways
     balance roundrobin
     http-request disable-l7-retry if METH_POST
-    option httpchk
-    http-check send meth GET uri /api/ready ver HTTP/1.1 hdr Host gateway
+    option httpchk GET /api/ready
     http-check expect status 200
     default-server check inter 200ms fall 1 rise 1
 ${ports.map((port) => `    server gateway-${port} 127.0.0.1:${port}`).join('\n')}

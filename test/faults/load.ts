@@ -92,7 +92,7 @@ export async function startLoad({ ports, rate, pool, hasProxy = false }: LoadOpt
   const lost = [] as string[];
   let resurrected = 0;
   let turn = 0;
-  let isOver = false;
+  const life = { isOver: false };
 
   const record = async (
     kind: Kind,
@@ -201,7 +201,7 @@ export async function startLoad({ ports, rate, pool, hasProxy = false }: LoadOpt
 
   const run = async (): Promise<void> => {
     const start = performance.now();
-    for (let sent = 0; !isOver; sent++) {
+    for (let sent = 0; !life.isOver; sent++) {
       await pause(Math.max(0, start + (sent * 1000) / rate - performance.now()));
       turn++;
       const port = ports[Math.floor(turn / 3) % ports.length] as number;
@@ -215,7 +215,7 @@ export async function startLoad({ ports, rate, pool, hasProxy = false }: LoadOpt
     answers,
     goOn: (ms) => pause(ms),
     async stop() {
-      isOver = true;
+      life.isOver = true;
       await running;
       await Promise.all(underWay);
       for (const one of [...sessions, ...ended]) for (const port of ports) await visit(port, one);

@@ -149,6 +149,7 @@ async function note(outcome: Outcome): Promise<void> {
     `${id} ${fault}: first error ${firstError ?? '–'} ms, window ${errorWindow} ms, recovery ${recovery} ms, ` +
       `${refused} of ${answers} refused (slowest ${outcome.slowestRefusal} ms), lost ${lost}, resurrected ${resurrected}`,
   );
+  if (faultsReport === undefined) return;
   await mkdir(dirname(faultsReport), { recursive: true });
   await appendFile(faultsReport, `${JSON.stringify(outcome)}\n`);
 }

@@ -12,13 +12,13 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 
 /** Stops it when the test is over, the last first. */
 export function keep<T extends { stop(): Promise<unknown> }>(part: T): T {
-  onTestFinished(() => part.stop().then(() => {}));
+  onTestFinished(async () => void (await part.stop()));
   return part;
 }
 
 /** The same for what is closed. */
 export function keepOpen<T extends { close(): Promise<unknown> }>(part: T): T {
-  onTestFinished(() => part.close().then(() => {}));
+  onTestFinished(async () => void (await part.close()));
   return part;
 }
 

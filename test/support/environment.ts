@@ -14,8 +14,8 @@ export const gatewayCommand = process.env.SALLYPORT_COMMAND ?? join(root, 'bin/s
 /** `npm run faults`: each row of the faults under its whole load, and for as long as it takes. */
 export const isLongForm = process.env.SALLYPORT_FAULTS === 'long';
 
-/** Where each row of the faults is noted, one JSON object a line. */
-export const faultsReport = process.env.SALLYPORT_FAULTS_REPORT ?? join(root, '.cache/faults.jsonl');
+/** Where each row of the faults is noted, one JSON object a line; undefined: nowhere. */
+export const faultsReport = process.env.SALLYPORT_FAULTS_REPORT;
 
 /** The search path of started programs; servers live in sbin, which is not on every user's path. */
 export const searchPath = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`;

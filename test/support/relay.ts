@@ -13,9 +13,9 @@ export interface Relay {
   slow(how: { readonly delayMs?: number; readonly bytesPerSecond?: number }): void;
   /**
    * Lets `count` more pieces through in one direction (a piece: what is sent at one time), loses the next one, is silent
-   * from then on and calls `then`. With 'answers' the server has done what the client never hears of.
+   * from then on and calls `lost`. With 'answers' the server has done what the client never hears of.
    */
-  swallow(direction: 'requests' | 'answers', count: number, then: () => void): void;
+  swallow(direction: 'requests' | 'answers', count: number, lost: () => void): void;
   /** Undoes everything; connections that were silent go on. New ones lead to `target` from now on. */
   heal(target?: number): Promise<void>;
   close(): Promise<void>;
@@ -27,17 +27,17 @@ export async function openRelay(port: number): Promise<Relay> {
   let isSilent = false;
   let delayMs = 0;
   let bytesPerSecond = Number.POSITIVE_INFINITY;
-  let swallowing: { direction: 'requests' | 'answers'; count: number; then: () => void } | null = null;
+  let swallowing: { direction: 'requests' | 'answers'; count: number; lost: () => void } | null = null;
   const silence = (): void => {
     isSilent = true;
     for (const socket of sockets) socket.pause();
   };
   const isSwallowed = (direction: 'requests' | 'answers'): boolean => {
     if (swallowing?.direction !== direction || swallowing.count-- > 0) return false;
-    const { then } = swallowing;
+    const { lost } = swallowing;
     swallowing = null;
     silence();
-    then();
+    lost();
     return true;
   };
   const keep = (socket: Socket, direction: 'requests' | 'answers', other: () => Socket): void => {
@@ -94,8 +94,8 @@ export async function openRelay(port: number): Promise<Relay> {
       delayMs = how.delayMs ?? 0;
       bytesPerSecond = how.bytesPerSecond ?? Number.POSITIVE_INFINITY;
     },
-    swallow(direction, count, then) {
-      swallowing = { direction, count, then };
+    swallow(direction, count, lost) {
+      swallowing = { direction, count, lost };
     },
     async heal(next = target) {
       target = next;

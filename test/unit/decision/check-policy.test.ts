@@ -115,7 +115,7 @@ describe('findPolicyProblems', () => {
   ];
   it.each(covered)('a rule that never decides: %s', (_, earlier, later) => {
     expect(problemsOf({ domain: 'other.b', methods: ['PUT'] }, earlier, later)).toEqual([
-      ['access_control.rules.2', expect.stringMatching(/rule 2 matches everything/)],
+      ['access_control.rules.2', expect.stringMatching(/access_control\.rules\[1\] matches everything/)],
     ]);
   });
 
