@@ -124,6 +124,7 @@ function breakAgainAndAgain(relay: Relay): { stop(): Promise<number> } {
       if (cuts++ % 2 === 0) relay.swallow('answers', 1, () => {});
       await pause(CUTS_EVERY_MS / 4);
       await relay.cut();
+      await pause(CUTS_EVERY_MS / 2);
       await relay.heal();
     }
   };

@@ -33,13 +33,9 @@ export interface RedisLink {
   mayBeReplaced(): boolean;
   /**
    * Sends writes that must outlive this server. Where it may be replaced it rejects unless a replica has them within
-   * 300 ms and no other server is becoming master; they may be done all the same. They must write something. With
-   * `mayBeAlone` it is enough that nobody is known to become master: a master without replicas will do.
+   * 300 ms and no other server is becoming master; they may be done all the same. They must write something.
    */
-  settle(
-    commands: readonly RedisCommand[],
-    options?: { readonly mayBeAlone?: boolean },
-  ): Promise<RedisReply[]>;
+  settle(commands: readonly RedisCommand[]): Promise<RedisReply[]>;
   /** Resolves when the first attempt of each lane has ended: null when they succeeded, else why one did not. */
   readonly firstAttempt: Promise<Error | null>;
   /** Resolves when the server is reached for the first time; never, when `close` comes before. */
@@ -378,16 +374,14 @@ export function openRedisLink(
     ),
     firstConnection: connected.promise,
     mayBeReplaced: () => source.replacement() !== 'none',
-    async settle(commands, { mayBeAlone = false } = {}) {
+    async settle(commands) {
       if (source.replacement() === 'none') return attempt('write', commands, undefined);
       const master = source.address();
       const replies = await attempt('settle', [...commands, WAIT], undefined);
       const replicas = replies.pop();
-      if (!mayBeAlone && (typeof replicas !== 'number' || replicas < 1))
-        throw new Error('no replica has confirmed the write');
+      if (typeof replicas !== 'number' || replicas < 1) throw new Error('no replica has confirmed the write');
       // A replica that is being promoted has left this master, and it may have been another one that confirmed.
-      if (!(await source.askNow()) && !mayBeAlone)
-        throw new Error('a Sentinel does not say whether the master stays');
+      if (!(await source.askNow())) throw new Error('a Sentinel does not say whether the master stays');
       if (source.replacement() === 'under way' || !isSameRedisAddress(source.address(), master))
         throw new Error('another server is becoming master, which may not know the write');
       return replies;

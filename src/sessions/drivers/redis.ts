@@ -509,9 +509,6 @@ function openRedisStore(
     }
   };
   const write = (commands: readonly RedisCommand[]): Promise<RedisReply[]> => link.send('write', commands);
-  /** For what a master that is being replaced must not take any more. */
-  const keep = (commands: readonly RedisCommand[]): Promise<RedisReply[]> =>
-    link.settle(commands, { mayBeAlone: true });
   const settle = (commands: readonly RedisCommand[]): Promise<RedisReply[]> => link.settle(commands);
   const markLifetime = (): string => (link.mayBeReplaced() ? MARK_LIFETIME : '');
 
@@ -560,7 +557,7 @@ function openRedisStore(
     insert: (session) =>
       guarded(async () => {
         const keys = [records + session.key, activity, expiry, users];
-        return (await run(keep, insertScript, keys, fieldsOf(session))) === 1;
+        return (await run(write, insertScript, keys, fieldsOf(session))) === 1;
       }),
 
     replace: (key, version, next) =>
@@ -568,7 +565,7 @@ function openRedisStore(
         const keys = [records + key, activity, expiry, users, records + next.key];
         const expected = Buffer.allocUnsafe(8);
         expected.writeDoubleBE(version);
-        return (await run(keep, replaceScript, keys, [...fieldsOf(next), key, expected])) === 1;
+        return (await run(write, replaceScript, keys, [...fieldsOf(next), key, expected])) === 1;
       }),
 
     touchMany: (touches) =>
