@@ -20,7 +20,7 @@ export interface Row {
   readonly recovery?: number;
   /** Requests of these kinds are refused meanwhile, or none at all. Default: any. */
   readonly refuses?: 'nothing' | 'writes' | 'anything';
-  /** The store itself forgets: that is documented. Default: false. */
+  /** The store itself forgets what it has answered: that is documented. Default: false. */
   readonly mayLose?: boolean;
   /** Gateways that are gone answer nothing. Default: false. */
   readonly gatewaysEnd?: boolean;
