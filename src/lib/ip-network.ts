@@ -1,3 +1,5 @@
+import { hexValue } from './percent-decoding.ts';
+
 /**
  * IP addresses and networks in text, parsed strictly: dotted quads of four decimal numbers without leading zeros, IPv6
  * as RFC 4291 writes it, no zone. An IPv4-mapped IPv6 address (`::ffff:10.0.0.1`) is the IPv4 address, everywhere.
@@ -32,12 +34,6 @@ function parseIpv4(text: string): number | null {
     if (part > 255) return null;
   }
   return dots === 3 && part >= 0 ? value * 256 + part : null;
-}
-
-function hexValue(code: number): number {
-  if (code >= 48 && code <= 57) return code - 48;
-  const lower = code | 32;
-  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
 }
 
 const colon = 58;

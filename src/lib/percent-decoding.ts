@@ -1,6 +1,7 @@
 /** Percent-decoding that says exactly what becomes of malformed input, unlike `decodeURIComponent`. */
 
-function hexValue(code: number): number {
+/** The value of the hexadecimal digit with this character code, -1 if it is none (also for NaN, past the end of a text). */
+export function hexValue(code: number): number {
   if (code >= 48 && code <= 57) return code - 48;
   const lower = code | 32;
   return lower >= 97 && lower <= 102 ? lower - 87 : -1;
