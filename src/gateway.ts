@@ -232,7 +232,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       idleTimeout: serverConfig.timeouts.idle,
     },
     core.content,
-    { logger, random },
+    { logger, random, clock },
   );
 
   const reportTending = (error: unknown): void => {

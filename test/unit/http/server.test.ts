@@ -8,6 +8,7 @@ import type { RequestHead } from '../../../src/http/request-head.ts';
 import type { Mount, Route, RouteRequest } from '../../../src/http/route.ts';
 import { createHttpServer, type HttpContent, type HttpServer } from '../../../src/http/server.ts';
 import { createTrustedProxies } from '../../../src/http/trusted-proxies.ts';
+import { systemClock } from '../../../src/lib/clock.ts';
 import type { Logger } from '../../../src/lib/logger.ts';
 import { StoreUnavailable } from '../../../src/sessions/store.ts';
 import { seededRandom } from '../../support/fake-clock.ts';
@@ -116,7 +117,7 @@ async function start(options: { mounts?: readonly Mount[]; basePath?: string; ma
       idleTimeout: 1000,
     },
     content(options.mounts),
-    { logger, random: seededRandom('server') },
+    { logger, random: seededRandom('server'), clock: systemClock },
   );
   await server.listen({ host: '127.0.0.1', port: 0 });
   port = (server.server.address() as AddressInfo).port;
@@ -825,7 +826,7 @@ describe('a change of what is served, and the end', () => {
     const other = await createHttpServer(
       { tls: null, requireClientCertificate: false, basePath: '', maxHeaderSize: 0, idleTimeout: 0 },
       content(),
-      { logger, random: seededRandom('other') },
+      { logger, random: seededRandom('other'), clock: systemClock },
     );
     await expect(other.listen({ host: '127.0.0.1', port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });
