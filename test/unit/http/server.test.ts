@@ -86,7 +86,7 @@ const routes: readonly Route[] = [
 let authorize: HttpContent['authorize'];
 const answer = (status: number, body = '') => ({
   status,
-  headers: ['X-Order', String(status), 'Content-Length', String(body.length)],
+  headers: ['X-Order', String(status), 'Content-Length', String(Buffer.byteLength(body))],
   body,
 });
 
@@ -637,6 +637,95 @@ describe('authorization paths', () => {
     expect(await slow.closed()).toMatch(/^HTTP\/1\.1 200/);
     expect(heads.at(-1)?.header('x-forwarded-host')).toBe('b');
     body.socket.destroy();
+  });
+});
+
+describe('a connection of authorizations', () => {
+  const REQUEST = 'GET /api/verify HTTP/1.1\r\nHost: a\r\n\r\n';
+  const statuses = (text: string): string[] =>
+    [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status = '']) => status);
+
+  test('takes any request at any time, in any pieces', async () => {
+    const wire = await openWire(port);
+    wire.send(REQUEST);
+    await wire.until(/X-Order/);
+    wire.send('GET /api/state HTTP/1.1\r\nHost: a\r\n\r\n');
+    await wire.until(/"\/api\/state"/);
+    wire.send(REQUEST.slice(0, 30));
+    await new Promise((resolve) => void setImmediate(resolve));
+    wire.send(REQUEST.slice(30));
+    await wire.until(/X-Order[^]*X-Order/);
+    wire.send('GET /api/nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    expect(statuses(await wire.closed())).toEqual(['200', '200', '200', '404']);
+    expect(heads).toHaveLength(2);
+  });
+
+  test('answers what comes too early in its order', async () => {
+    const finish: (() => void)[] = [];
+    authorize = () => new Promise((resolve) => finish.push(() => resolve(answer(200 + finish.length))));
+    const wire = await openWire(port);
+    wire.send(REQUEST);
+    await expect.poll(() => heads.length).toBe(1);
+    wire.send('GET /api/state HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    await ask(port, 'GET', '/api/state');
+    expect(wire.received()).toBe('');
+    finish[0]?.();
+    const all = await wire.closed();
+    expect(all.indexOf('X-Order')).toBeLessThan(all.indexOf('"/api/state"'));
+    expect(statuses(all)).toHaveLength(2);
+  });
+
+  test('ends with the answer where the client has said its last word', async () => {
+    let finish = (): void => {};
+    authorize = () => new Promise((resolve) => (finish = () => resolve(answer(200))));
+    const wire = await openWire(port);
+    wire.socket.end(REQUEST);
+    await expect.poll(() => heads.length).toBe(1);
+    finish();
+    expect(statuses(await wire.closed())).toEqual(['200']);
+  });
+
+  test('of HTTP/1.0 ends with its answer', async () => {
+    const wire = await openWire(port);
+    wire.send('GET /api/verify HTTP/1.0\r\nX-Forwarded-Host: b\r\n\r\n');
+    expect(await wire.closed()).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*Connection: close\r\n\r\n$/);
+    expect(heads[0]?.header('x-forwarded-host')).toBe('b');
+  });
+
+  test('has a date, and no header that would be two', async () => {
+    authorize = () => ({ ...answer(200), headers: ['X-Name', 'a\r\nX-Other: b'] });
+    const got = await ask(port, 'GET', '/api/verify');
+    expect([got.status, got.header('x-other')]).toEqual([500, undefined]);
+    expect(Date.parse(got.header('date') ?? '')).toBeGreaterThan(0);
+    expect(logged).toHaveLength(1);
+  });
+
+  test('a body beyond ASCII has its length in bytes', async () => {
+    authorize = () => answer(403, 'nö\n');
+    const got = await ask(port, 'GET', '/api/verify');
+    expect(got.body.toString()).toBe('nö\n');
+  });
+
+  test('that waits is ended when the server closes', async () => {
+    const wire = await openWire(port);
+    wire.send(REQUEST);
+    await wire.until(/X-Order/);
+    await server.close(5000);
+    await wire.closed();
+  });
+
+  test('a client that goes away in the midst does no harm', async () => {
+    let finish = (): void => {};
+    authorize = () => new Promise((resolve) => (finish = () => resolve(answer(200))));
+    const wire = await openWire(port);
+    wire.send(REQUEST);
+    await expect.poll(() => heads.length).toBe(1);
+    wire.socket.resetAndDestroy();
+    await wire.closed();
+    finish();
+    authorize = () => answer(200);
+    expect((await ask(port, 'GET', '/api/verify')).status).toBe(200);
+    expect(logged).toEqual([]);
   });
 });
 
