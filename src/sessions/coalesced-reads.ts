@@ -33,7 +33,7 @@ export function coalesceReads(store: Pick<SessionStore, 'findMany'>, timers: Tim
   const start = (): Batch => {
     const places = new Map<string, number>();
     const { promise, resolve } = Promise.withResolvers<readonly (StoredSession | null)[]>();
-    const done = (): void => {
+    const finish = (): void => {
       underWay--;
       waiting?.send();
     };
@@ -49,7 +49,7 @@ export function coalesceReads(store: Pick<SessionStore, 'findMany'>, timers: Tim
         underWay++;
         const answer = Promise.try(() => store.findMany([...places.keys()]));
         resolve(answer);
-        answer.then(done, done);
+        void answer.catch(nothing).then(finish);
       },
     };
     // After the requests that arrived together have been read, before anything that came later.
@@ -62,10 +62,16 @@ export function coalesceReads(store: Pick<SessionStore, 'findMany'>, timers: Tim
   };
 
   return (key) => {
-    if (open === null || open.places.size >= BATCH) open = start();
+    if (open !== null && open.places.size >= BATCH) {
+      if (waiting === open) waiting.send();
+      open = null;
+    }
+    open ??= start();
     const { places, answer } = open;
     const place = places.get(key) ?? places.size;
     places.set(key, place);
     return answer.then((sessions) => sessions[place] ?? null);
   };
 }
+
+function nothing(): void {}
