@@ -21,5 +21,5 @@ const zxcvbn = new ZxcvbnFactory({
 });
 
 parentPort?.on('message', ({ password, about }: StrengthJob) => {
-  parentPort?.postMessage(zxcvbn.check(password, [...about]).score);
+  parentPort?.postMessage(zxcvbn.check(password, [...about]).score, []);
 });

@@ -49,7 +49,7 @@ export interface PasswordStrengthDeps {
 
 /** What is needed of a `Worker`. */
 export interface StrengthThread {
-  postMessage(job: StrengthJob): void;
+  postMessage(job: StrengthJob, transfer: readonly []): void;
   on(event: 'message', listener: (score: number) => void): unknown;
   on(event: 'error', listener: (cause: unknown) => void): unknown;
   on(event: 'exit', listener: () => void): unknown;
@@ -111,7 +111,7 @@ export function openPasswordStrength({
     cancelTimer = timers.after(DEADLINE, () => {
       fail(`a password could not be estimated within ${DEADLINE} ms`);
     });
-    thread.postMessage({ password: job.password, about: job.about });
+    thread.postMessage({ password: job.password, about: job.about }, []);
   };
 
   return {
@@ -119,7 +119,9 @@ export function openPasswordStrength({
       if (closed) return Promise.reject(new StrengthUnavailable('the estimate of passwords has been closed'));
       if (waiting.length >= MAX_WAITING) {
         return Promise.reject(
-          new StrengthUnavailable(`${waiting.length} passwords wait to be estimated already; try again later`),
+          new StrengthUnavailable(
+            `${waiting.length} passwords wait to be estimated already; try again later`,
+          ),
         );
       }
       return new Promise((resolve, reject) => {
@@ -134,7 +136,8 @@ export function openPasswordStrength({
     async close() {
       closed = true;
       const left = waiting.splice(0);
-      for (const { reject } of left) reject(new StrengthUnavailable('the estimate of passwords has been closed'));
+      for (const { reject } of left)
+        reject(new StrengthUnavailable('the estimate of passwords has been closed'));
       await drop();
     },
   };

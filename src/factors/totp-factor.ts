@@ -150,11 +150,7 @@ export function createTotpFactor(options: TotpOptions, deps: TotpFactorDeps): To
     },
 
     beginEnrolment(owner, choice = {}) {
-      const {
-        algorithm = options.algorithm,
-        digits = options.digits,
-        period = options.period,
-      } = choice;
+      const { algorithm = options.algorithm, digits = options.digits, period = options.period } = choice;
       const isAllowed =
         options.allowed_algorithms.includes(algorithm) &&
         options.allowed_digits.includes(digits) &&

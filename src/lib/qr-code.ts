@@ -22,7 +22,12 @@ export function createQrCode(text: string): QrCode {
   const path = data
     .map((row, y) =>
       // Runs of dark modules become one rectangle each: a third of the length.
-      [...row.map((isDark) => (isDark ? '1' : '0')).join('').matchAll(/1+/g)]
+      [
+        ...row
+          .map((isDark) => (isDark ? '1' : '0'))
+          .join('')
+          .matchAll(/1+/g),
+      ]
         .map(({ 0: run, index }) => `M${index} ${y}h${run.length}v1h-${run.length}z`)
         .join(''),
     )

@@ -82,10 +82,7 @@ export function createTokenSealer(
       decipher.setAuthTag(sealed.subarray(sealed.length - TAG));
       let body;
       try {
-        body = Buffer.concat([
-          decipher.update(sealed.subarray(HEAD, sealed.length - TAG)),
-          decipher.final(),
-        ]);
+        body = Buffer.concat([decipher.update(sealed.subarray(HEAD, sealed.length - TAG)), decipher.final()]);
       } catch {
         return 'invalid';
       }

@@ -24,7 +24,8 @@ function memoryStore() {
   return { store, sets };
 }
 
-const open = (store = memoryStore().store, seed = 1) => createRecoveryCodes(store, { random: seededRandom(seed) });
+const open = (store = memoryStore().store, seed = 1) =>
+  createRecoveryCodes(store, { random: seededRandom(seed) });
 
 describe('a set', () => {
   test('is ten different codes in four groups without ambiguous characters', async () => {
@@ -94,11 +95,17 @@ describe('a code', () => {
     ['no dashes', (code: string) => code.replaceAll('-', '')],
     ['spaces', (code: string) => ` ${code.replaceAll('-', ' ')}\n`],
     ['another dash', (code: string) => code.replaceAll('-', '–')],
-    ['letters for the digits that look like them', (code: string) => code.replaceAll('0', 'o').replaceAll('1', 'l')],
+    [
+      'letters for the digits that look like them',
+      (code: string) => code.replaceAll('0', 'o').replaceAll('1', 'l'),
+    ],
     ['capitals for them', (code: string) => code.replaceAll('0', 'O').replaceAll('1', 'I')],
     [
       'full width',
-      (code: string) => [...code].map((c) => (c === '-' ? c : String.fromCodePoint((c.codePointAt(0) ?? 0) + 0xfee0))).join(''),
+      (code: string) =>
+        [...code]
+          .map((c) => (c === '-' ? c : String.fromCodePoint((c.codePointAt(0) ?? 0) + 0xfee0)))
+          .join(''),
     ],
   ])('may be typed with %s', async (_name, typed) => {
     const codes = open();
@@ -107,7 +114,14 @@ describe('a code', () => {
 
   test('that is none does not reach the store', async () => {
     const unreachable = { find: () => Promise.reject(new Error('asked')) } as unknown as RecoveryCodeStore;
-    for (const typed of ['', '-', '0000-0000-0000-000', '0000-0000-0000-0000-0', 'UUUU-UUUU-UUUU-UUUU', '0'.repeat(10_000)]) {
+    for (const typed of [
+      '',
+      '-',
+      '0000-0000-0000-000',
+      '0000-0000-0000-0000-0',
+      'UUUU-UUUU-UUUU-UUUU',
+      '0'.repeat(10_000),
+    ]) {
       expect(await open(unreachable).use('jane', typed)).toBe(false);
     }
     await expect(open(unreachable).use('jane', '0000-0000-0000-0000')).rejects.toThrow('asked');

@@ -79,7 +79,17 @@ describe('a match', () => {
   test('is none for anything else', () => {
     const code = totpCode(key(), present);
     const fullWidth = [...code].map((digit) => String.fromCodePoint(0xff10 + Number(digit))).join('');
-    for (const typed of ['', code.slice(1), `${code}0`, `0${code}`, `-${code}`, fullWidth, 'abcdef', '1e5000', '💥💥💥']) {
+    for (const typed of [
+      '',
+      code.slice(1),
+      `${code}0`,
+      `0${code}`,
+      `-${code}`,
+      fullWidth,
+      'abcdef',
+      '1e5000',
+      '💥💥💥',
+    ]) {
       expect([typed, matchTotpCode(key(), typed, NOW, 1)]).toEqual([typed, null]);
     }
     expect(matchTotpCode(key({ secret: Buffer.from(SEEDS.SHA256) }), code, NOW, 1)).toBeNull();
@@ -129,7 +139,9 @@ describe('a secret', () => {
 });
 
 test('the URL names issuer and person, and carries everything', () => {
-  const url = new URL(totpUrl(key({ algorithm: 'SHA256', digits: 8, period: 60 }), 'Example & Co', 'zoë@x.org'));
+  const url = new URL(
+    totpUrl(key({ algorithm: 'SHA256', digits: 8, period: 60 }), 'Example & Co', 'zoë@x.org'),
+  );
   expect(`${url.protocol}//${url.host}${decodeURIComponent(url.pathname)}`).toBe(
     'otpauth://totp/Example & Co:zoë@x.org',
   );

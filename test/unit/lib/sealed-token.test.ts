@@ -60,7 +60,9 @@ describe('a sealed token', () => {
       for (let bit = 0; bit < 8; bit++) {
         const flipped = Buffer.from(sealed);
         flipped[at] = (flipped[at] ?? 0) ^ (1 << bit);
-        expect(one.open('enrol', [], flipped.toString('base64url')), `byte ${at}, bit ${bit}`).toBe('invalid');
+        expect(one.open('enrol', [], flipped.toString('base64url')), `byte ${at}, bit ${bit}`).toBe(
+          'invalid',
+        );
       }
     }
   });
@@ -71,7 +73,16 @@ describe('a sealed token', () => {
     for (let length = 0; length < token.length; length++) {
       expect(one.open('enrol', [], token.slice(0, length)), String(length)).toBe('invalid');
     }
-    for (const text of [`${token}A`, `${token}=`, `${token}==`, ` ${token}`, `${token}\n`, `${token}\0`, '💥', 'a'.repeat(5_000)]) {
+    for (const text of [
+      `${token}A`,
+      `${token}=`,
+      `${token}==`,
+      ` ${token}`,
+      `${token}\n`,
+      `${token}\0`,
+      '💥',
+      'a'.repeat(5_000),
+    ]) {
       expect(one.open('enrol', [], text), text).toBe('invalid');
     }
   });

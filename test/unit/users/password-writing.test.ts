@@ -1,4 +1,15 @@
-import { chmod, lstat, mkdir, readdir, readFile, readlink, stat, symlink, writeFile, chown } from 'node:fs/promises';
+import {
+  chmod,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  stat,
+  symlink,
+  writeFile,
+  chown,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { tryLockFile } from '../../../src/lib/file-lock.ts';
@@ -85,15 +96,18 @@ describe('the file', () => {
     expect((await readdir(home.path)).sort()).toEqual(['.users.yml.lock', 'users.yml']);
   });
 
-  test.skipIf(process.getuid?.() !== 0)('keeps its owner and group, and so does the lock (needs root)', async () => {
-    await writeFile(path, await usersText());
-    await chown(path, 1234, 2345);
-    const { set } = await open();
-    await set('bob', 'new');
-    for (const name of [path, join(home.path, '.users.yml.lock')]) {
-      expect([name, await stat(name)]).toMatchObject([name, { uid: 1234, gid: 2345 }]);
-    }
-  });
+  test.skipIf(process.getuid?.() !== 0)(
+    'keeps its owner and group, and so does the lock (needs root)',
+    async () => {
+      await writeFile(path, await usersText());
+      await chown(path, 1234, 2345);
+      const { set } = await open();
+      await set('bob', 'new');
+      for (const name of [path, join(home.path, '.users.yml.lock')]) {
+        expect([name, await stat(name)]).toMatchObject([name, { uid: 1234, gid: 2345 }]);
+      }
+    },
+  );
 
   test('that is reached over a link is exchanged where it lies; the link stays', async () => {
     const elsewhere = join(home.path, 'elsewhere');
@@ -113,7 +127,10 @@ describe('the file', () => {
     await writeFile(path, await usersText());
     const gone: (readonly string[])[] = [];
     const { backend, set } = await open({}, { onGone: (names) => gone.push(names) });
-    const edited = (await readFile(path, 'utf8')).replace('displayname: dan', 'disabled: true, displayname: Dan');
+    const edited = (await readFile(path, 'utf8')).replace(
+      'displayname: dan',
+      'disabled: true, displayname: Dan',
+    );
     await writeFile(path, edited);
     await set('bob', 'new');
     expect(withoutDigests(await readFile(path, 'utf8'))).toBe(withoutDigests(edited));
@@ -208,12 +225,24 @@ describe('writers', () => {
         cwd: home.path,
       }),
     );
-    await eventually('all are ready', 15_000, () => children.every((child) => child.output() !== '') || undefined);
+    await eventually(
+      'all are ready',
+      15_000,
+      () => children.every((child) => child.output() !== '') || undefined,
+    );
     await writeFile(go, '');
-    await eventually('all have ended', 15_000, () => children.every(({ hasExited }) => hasExited) || undefined);
-    expect(children.map((child) => [child.exitCode, child.output()])).toEqual(NAMES.map(() => [0, 'ready\ndone\n']));
+    // Whoever reads meanwhile never meets half a file.
+    const reader = await open();
+    await eventually('all have ended', 15_000, async () => {
+      await reader.backend.reload();
+      return children.every(({ hasExited }) => hasExited) || undefined;
+    });
+    expect(children.map((child) => [child.exitCode, child.output()])).toEqual(
+      NAMES.map(() => [0, 'ready\ndone\n']),
+    );
     expect(withoutDigests(await readFile(path, 'utf8'))).toBe(withoutDigests(text));
     const { backend } = await open();
-    for (const name of NAMES) expect([name, await statusOf(backend, name, `${name} 12`)]).toEqual([name, 'success']);
+    for (const name of NAMES)
+      expect([name, await statusOf(backend, name, `${name} 12`)]).toEqual([name, 'success']);
   });
 });
