@@ -45,7 +45,7 @@ users:   # all of them
 ...
 `;
     expect(replace(text).text).toBe(exchange(text, `'${OLD}' #`, `'${NEW}' #`));
-  }));
+  });
 
   test.each([
     ['single quotes', `'${OLD}'`, `'${NEW}'`],
@@ -58,8 +58,8 @@ users:   # all of them
   ])('written with %s', (_name, was, is) => {
     const text = `users:\n  jane:\n    password: ${was}\n    displayname: J # her\n`;
     expect(replace(text).text).toBe(exchange(text, was, is));
-    expect(replace(text).file.people.get("jane")?.digestText).toBe(NEW);
-  }));
+    expect(replace(text).file.people.get('jane')?.digestText).toBe(NEW);
+  });
 
   test('JSON stays JSON', () => {
     const text = JSON.stringify({ users: { jane: { displayname: 'J', password: OLD } } });
@@ -79,7 +79,7 @@ users:   # all of them
     expect(replace(text).text).toBe(exchange(text, '*pw', `'${NEW}'`));
     expect(replace(text).file.people.get('bob')?.digestText).toBe(OLD);
   });
-}));
+});
 
 describe('a change that would reach somebody else is refused', () => {
   test.each([
