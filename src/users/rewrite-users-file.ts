@@ -33,11 +33,30 @@ export async function rewriteUsersFile(
   const lock = await waitForLock(target, timers);
   try {
     const next = edit(await readUsersFile(target));
-    if (next !== null) await orUnavailable(target, () => replaceDurably(target, Buffer.from(next)));
+    if (next === null) return;
+    try {
+      await orUnavailable(target, () => replaceDurably(target, Buffer.from(next)));
+    } finally {
+      await stampLock(lockPath(target), target);
+    }
   } finally {
     lock.release();
   }
 }
+
+/**
+ * Differs from before whenever some process has changed the file in this way; null when none ever did. Changes that are
+ * made to the file by other means do not count.
+ */
+export async function lastRewrite(path: string): Promise<bigint | null> {
+  try {
+    return (await stat(lockPath(await realpath(path)), { bigint: true })).ctimeNs;
+  } catch {
+    return null;
+  }
+}
+
+const lockPath = (target: string): string => join(dirname(target), `.${basename(target)}.lock`);
 
 async function orUnavailable<T>(target: string, job: () => Promise<T>): Promise<T> {
   try {
@@ -48,13 +67,10 @@ async function orUnavailable<T>(target: string, job: () => Promise<T>): Promise<
 }
 
 async function waitForLock(target: string, timers: Timers): Promise<FileLock> {
-  const path = join(dirname(target), `.${basename(target)}.lock`);
+  const path = lockPath(target);
   for (let waited = 0; waited <= LOCK_DEADLINE; waited += LOCK_RETRY) {
     const lock = await orUnavailable(path, () => tryLockFile(path));
-    if (lock) {
-      await shareLock(path, target);
-      return lock;
-    }
+    if (lock) return lock;
     await new Promise<void>((resolve) => {
       timers.after(LOCK_RETRY, resolve);
     });
@@ -64,14 +80,17 @@ async function waitForLock(target: string, timers: Timers): Promise<FileLock> {
   );
 }
 
-/** Whoever may write the file may lock it, also after an administrator's command was the first to do so. */
-async function shareLock(path: string, target: string): Promise<void> {
+/**
+ * Sets the lock's time of change, which `lastRewrite` tells. Its owner and mode become those of the file: whoever may
+ * write that may lock it, also after an administrator's command was the first to do so.
+ */
+async function stampLock(path: string, target: string): Promise<void> {
   try {
     const { uid, gid, mode } = await stat(target);
     await chown(path, uid, gid);
     await chmod(path, mode & 0o666);
   } catch {
-    // The lock holds as it is; where another user is shut out by it, he is told so.
+    // The change is written, and the lock holds as it is; where another user is shut out by it, he is told so.
   }
 }
 

@@ -12,13 +12,14 @@ import type { PasswordOptions } from '../password-options.ts';
 import type { Timers } from '../../lib/timers.ts';
 import { readUsersFile } from '../read-users-file.ts';
 import { CannotReplaceDigest, replaceDigest } from '../replace-digest.ts';
-import { rewriteUsersFile } from '../rewrite-users-file.ts';
+import { lastRewrite, rewriteUsersFile } from '../rewrite-users-file.ts';
 import { InvalidUsersFile, parseUsersFile } from '../users-file.ts';
 import type { Person, UsersFile, UsersFileRules } from '../users-file.ts';
 
 /**
  * People from a YAML file, held in memory. The file is read when the backend opens, on `reload`, and, with `watch`, soon
- * after it has changed; a file that cannot be used never replaces one that could. It is written only to set a password.
+ * after it has changed; a file that cannot be used never replaces one that could. It is written only to set a password,
+ * and what one process has written holds for the next check of every other that shares the file.
  *
  * A check costs one hash whoever is asked about: for unknown names it runs against the digest of somebody of the file,
  * always the same one for the same name, so that unknown names cost what known ones do, whatever mixture of algorithms
@@ -73,6 +74,7 @@ export async function openFileBackend(
   const nameKey = deps.random.bytes(32);
   const blank = blankOf(options.password, deps.random);
   let directory = emptyDirectory;
+  let knownRewrite: bigint | null = null;
   let closed = false;
 
   const assertOpen = (): void => {
@@ -92,6 +94,8 @@ export async function openFileBackend(
 
   /** Whether something was read that was not read before. */
   const load = async (): Promise<boolean> => {
+    // Asked before the file is read, so that none is missed.
+    knownRewrite = await lastRewrite(path);
     const text = await readUsersFile(path);
     if (text === directory.text) return false;
     adopt(text, parseUsersFile(text, options));
@@ -168,6 +172,8 @@ export async function openFileBackend(
     async checkPassword(name, password, client) {
       assertOpen();
       if (!isPossiblePassword(password)) return FAILURE;
+      // A password that another process has written holds here too, without a watch.
+      if ((await lastRewrite(path)) !== knownRewrite) await onChange();
       const person = lookUp(name);
       const digest = person ? (person.digest ?? blank) : decoy(name);
       const matches = await deps.hashQueue.run(digest.memory, () => digest.matches(password), client);

@@ -191,6 +191,34 @@ test('the watch of the one who wrote reads nothing again, that of another does',
   expect(await statusOf(other.backend, 'bob', 'new')).toBe('success');
 });
 
+test('what one process has written holds for the next check of others, without a watch', async () => {
+  await writeFile(path, await usersText());
+  const [writer, other] = [await open(), await open()];
+  for (const password of ['second', 'third']) {
+    await writer.set('bob', password);
+    expect(await statusOf(other.backend, 'bob', password)).toBe('success');
+    expect(await statusOf(other.backend, 'bob', 'old')).toBe('failure');
+  }
+  expect(other.logger.entries).toHaveLength(2);
+  // What is edited by hand waits for a reload.
+  await writeFile(path, await usersText('by hand'));
+  expect(await statusOf(other.backend, 'bob', 'by hand')).toBe('failure');
+  await other.backend.reload();
+  expect(await statusOf(other.backend, 'bob', 'by hand')).toBe('success');
+});
+
+test('a file that is invalid after another process has written does not stop the checks', async () => {
+  await writeFile(path, await usersText());
+  const [writer, other] = [await open(), await open()];
+  await writer.set('bob', 'new');
+  await writeFile(path, 'users: [');
+  expect(await statusOf(other.backend, 'bob', 'old')).toBe('success');
+  expect(await statusOf(other.backend, 'bob', 'old')).toBe('success');
+  expect(other.logger.entries).toEqual([
+    { level: 'error', message: expect.stringMatching(/last good one stays in force/) as string },
+  ]);
+});
+
 describe('writers', () => {
   test('wait for the one who holds the lock, and give up after five seconds', async () => {
     await writeFile(path, await usersText());
