@@ -219,6 +219,30 @@ test('a file that is invalid after another process has written does not stop the
   ]);
 });
 
+test('a process that dies at any step leaves the old file or the new one, and nobody locked out', async () => {
+  const text = await usersText();
+  const child = join(import.meta.dirname, 'dying-writer-child.ts');
+  const outcomes: string[] = [];
+  for (let step = 0; outcomes.at(-1) !== 'acknowledged'; step++) {
+    await writeFile(path, text);
+    const dying = startChild(process.execPath, [child, path, String(step)], { cwd: home.path });
+    children.push(dying);
+    await eventually('it has ended', 15_000, () => dying.hasExited || undefined);
+    const { backend, set } = await open();
+    const isNew = (await statusOf(backend, 'bob', 'new')) === 'success';
+    expect([step, isNew || (await statusOf(backend, 'bob', 'old')) === 'success', dying.exitCode]).toEqual([
+      step,
+      true,
+      null,
+    ]);
+    expect(withoutDigests(await readFile(path, 'utf8'))).toBe(withoutDigests(text));
+    expect(await set('bob', 'after')).toEqual({ status: 'changed' });
+    outcomes.push(dying.output() === 'changed\n' ? 'acknowledged' : isNew ? 'new' : 'old');
+  }
+  // Old until the file is exchanged; acknowledged only when that is on the disk.
+  expect(outcomes.join(' ')).toMatch(/^(old ){3,}(new ){1,}acknowledged$/);
+});
+
 describe('writers', () => {
   test('wait for the one who holds the lock, and give up after five seconds', async () => {
     await writeFile(path, await usersText());
