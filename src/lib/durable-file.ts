@@ -1,4 +1,4 @@
-import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, open, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
@@ -72,9 +72,39 @@ export async function removeFile(path: string): Promise<void> {
   }
 }
 
-async function writeNew(path: string, chunks: readonly Uint8Array[]): Promise<void> {
+/**
+ * Puts the bytes in the place of a file that exists, which keeps its owner, group and mode; fails where they cannot be kept.
+ * The file is whole at any time, the old one or the new one. For files that others keep: whoever calls sees to it that no
+ * process does so twice at one time. What a crash left behind, at the path with `.tmp` behind it, is written over.
+ */
+export async function replaceDurably(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}${TEMPORARY_SUFFIX}`;
+  const owned = await stat(path);
+  await removeFile(temporary);
+  try {
+    await writeNew(temporary, [bytes], owned);
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw error;
+  }
+  await syncFolder(dirname(path));
+}
+
+interface Ownership {
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+}
+
+async function writeNew(path: string, chunks: readonly Uint8Array[], owned?: Ownership): Promise<void> {
   const file = await open(path, 'wx', 0o600);
   try {
+    if (owned) {
+      const made = await file.stat();
+      if (made.uid !== owned.uid || made.gid !== owned.gid) await file.chown(owned.uid, owned.gid);
+      await file.chmod(owned.mode & 0o7777);
+    }
     for (const chunk of chunks) await writeAll(file, chunk);
     await file.sync();
   } finally {
