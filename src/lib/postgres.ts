@@ -226,11 +226,7 @@ function createPool(options: PostgresOptions, deps: PostgresDeps): Postgres {
   };
 
   /** What the connection is good for after an error, and what its caller is told. */
-  const fail = (
-    connection: Connection,
-    error: unknown,
-    keep: (connection: Connection) => void,
-  ): Error => {
+  const fail = (connection: Connection, error: unknown, keep: (connection: Connection) => void): Error => {
     const cause = error instanceof Error ? error : new Error(String(error));
     const code = errorCode(error);
     if (code === '25006') leave();

@@ -52,7 +52,8 @@ const table = 'sallyport_bans';
 
 export function createBans({ database }: Pick<Storage, 'database'>): Bans {
   const { sql } = database;
-  const inForce = (now: number) => sql.selectFrom(table).selectAll().where('revoked_at', 'is', null).where(lasting(now));
+  const inForce = (now: number) =>
+    sql.selectFrom(table).selectAll().where('revoked_at', 'is', null).where(lasting(now));
 
   return {
     insert: ({ kind, subject, createdAt, expiresAt, source, reason }) =>
@@ -68,9 +69,7 @@ export function createBans({ database }: Pick<Storage, 'database'>): Bans {
     async findInForce(subjects, now) {
       if (subjects.length === 0) return null;
       const rows = await inForce(now)
-        .where((where) =>
-          where.or(subjects.map(({ kind, subject }) => where.and({ kind, subject }))),
-        )
+        .where((where) => where.or(subjects.map(({ kind, subject }) => where.and({ kind, subject }))))
         .execute();
       const until = ({ expires_at }: Row): number => expires_at ?? Infinity;
       const longest = rows.toSorted((a, b) => (until(a) < until(b) ? 1 : -1))[0];

@@ -15,6 +15,8 @@ export type Sql = Kysely<Tables>;
 export interface Database {
   readonly engine: Engine;
   readonly sql: Sql;
+  /** Where the tables stand, if the engine has such; `sql` puts it before their names. */
+  readonly schema: string | undefined;
   /**
    * Runs statements that happen together or not at all. They must be short: on SQLite no other statement of this process
    * runs meanwhile. `run` is called again after a deadlock, so it must do nothing but statements.
@@ -31,6 +33,7 @@ export function createDatabase(name: Engine, engine: SqlEngine, gate: Gate | nul
   return {
     engine: name,
     sql,
+    schema: engine.schema,
     async transaction(run) {
       for (let attempt = 1; ; attempt++) {
         try {

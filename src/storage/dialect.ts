@@ -38,7 +38,11 @@ export interface SqlAnswer {
   readonly insertId?: number;
 }
 
-export type RunStatement = (text: string, values: readonly unknown[], deadline?: number) => Promise<SqlAnswer>;
+export type RunStatement = (
+  text: string,
+  values: readonly unknown[],
+  deadline?: number,
+) => Promise<SqlAnswer>;
 
 export interface SqlEngine {
   /** One statement on its own, in at most `deadline` milliseconds (default 2 s), waiting included. */
@@ -48,7 +52,7 @@ export interface SqlEngine {
   /** The schema in which the tables stand, where the engine has such. */
   readonly schema?: string;
   /** What follows the definition of a table. */
-  readonly tableSuffix: string;
+  tableSuffix(): Promise<string>;
   /** Opens a transaction that may write. */
   readonly beginText: string;
   createAdapter(): DialectAdapter;

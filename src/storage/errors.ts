@@ -4,6 +4,13 @@
  */
 export class StorageUnavailable extends Error {
   override name = 'StorageUnavailable';
+  /** Another process holds a lock for longer than we wait; nothing happened. */
+  readonly isLocked: boolean;
+
+  constructor(message: string, options?: ErrorOptions & { readonly isLocked?: boolean }) {
+    super(message, options);
+    this.isLocked = options?.isLocked ?? false;
+  }
 }
 
 /** The statement lost a deadlock, or met a concurrent change: nothing of it happened, and it may be tried again. */

@@ -8,7 +8,7 @@ import type {
 } from 'kysely';
 
 import { type SqlAnswer, type SqlEngine, type SqlSession, STATEMENT_DEADLINE } from './dialect.ts';
-import { StorageConflict } from './errors.ts';
+import { StorageConflict, StorageUnavailable, StorageUnfit } from './errors.ts';
 
 /** Resolves when statements may be run; rejects with StorageUnavailable. */
 export type Gate = () => Promise<void>;
@@ -91,7 +91,17 @@ class EngineConnection implements DatabaseConnection {
     };
   }
 
-  async #run({ sql, parameters }: CompiledQuery): Promise<SqlAnswer> {
+  async #run(query: CompiledQuery): Promise<SqlAnswer> {
+    try {
+      return await this.#attempt(query);
+    } catch (error) {
+      // What is wrong with the settings is said at the start; to whoever waits for an answer it is an outage.
+      if (error instanceof StorageUnfit) throw new StorageUnavailable(error.message);
+      throw error;
+    }
+  }
+
+  async #attempt({ sql, parameters }: CompiledQuery): Promise<SqlAnswer> {
     if (this.#session !== null) return this.#session.run(sql, parameters);
     for (let attempt = 1; ; attempt++) {
       try {

@@ -101,11 +101,14 @@ export interface Tables {
   readonly sallyport_leases: { name: string; owner: string; held_until: number };
   readonly sallyport_migrations: {
     id: Generated<number>;
-    /** The schema's version from then on. */
+    /** The schema's version from then on, once it is finished. */
     version: number;
     version_before: number;
     name: string;
-    applied_at: number;
+    started_at: number;
+    finished_at: number | null;
+    /** Statements that are done, where the engine has no transactions for them. */
+    steps_done: number;
     application: string;
   };
 }

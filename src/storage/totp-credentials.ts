@@ -61,11 +61,7 @@ export function createTotpCredentials({ database, cipher, clock }: Storage): Tot
 
   return {
     async find(username) {
-      const row = await sql
-        .selectFrom(table)
-        .selectAll()
-        .where('username', '=', username)
-        .executeTakeFirst();
+      const row = await sql.selectFrom(table).selectAll().where('username', '=', username).executeTakeFirst();
       return row ? read(row) : null;
     },
     async list(after, limit) {

@@ -14,7 +14,9 @@ export async function upsert<T extends keyof Tables>(
   await (
     engine === 'mysql'
       ? insert.onDuplicateKeyUpdate(columns as never)
-      : insert.onConflict((conflict) => conflict.columns(Object.keys(key) as never).doUpdateSet(columns as never))
+      : insert.onConflict((conflict) =>
+          conflict.columns(Object.keys(key) as never).doUpdateSet(columns as never),
+        )
   ).execute();
 }
 

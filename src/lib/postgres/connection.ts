@@ -235,7 +235,9 @@ async function signIn(
 
 /** Of several statements, the answer of the last. */
 function answerOf(result: QueryArrayResult | readonly QueryArrayResult[]): QueryAnswer {
-  const last = Array.isArray(result) ? (result as readonly QueryArrayResult[]).at(-1) : (result as QueryArrayResult);
+  const last = Array.isArray(result)
+    ? (result as readonly QueryArrayResult[]).at(-1)
+    : (result as QueryArrayResult);
   return {
     rows: last?.rows ?? [],
     columns: last?.fields.map(({ name, dataTypeID }) => ({ name, typeId: dataTypeID })) ?? [],

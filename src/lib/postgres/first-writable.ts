@@ -1,4 +1,10 @@
-import { type Account, type Connection, openConnection, type OpenOptions, type PostgresServer } from './connection.ts';
+import {
+  type Account,
+  type Connection,
+  openConnection,
+  type OpenOptions,
+  type PostgresServer,
+} from './connection.ts';
 import { PostgresRefused, PostgresUnavailable } from './errors.ts';
 
 /** How long a server may be silent before the next one is tried as well. */
