@@ -45,6 +45,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   bcryptjs: ['users/'],
   commander: ['cli/', 'main.ts'],
   fastify: ['http/', 'proxy/'],
+  nodemailer: ['notifier/drivers/smtp.ts'],
   pino: ['lib/logger.ts'],
   re2js: ['lib/regex.ts'],
   pg: ['lib/postgres.ts', 'lib/postgres/'],

@@ -33,6 +33,8 @@ const smtpSchema = section({
   tls: tlsSchema.prefault({}).describe('TLS towards the server.'),
 });
 
+export type SmtpConfig = (typeof smtpSchema)['_output'];
+
 /** `notifier` */
 export const notifierSchema = section({
   disable_startup_check: flag().prefault(false).describe('Does not try the notifier at start.'),
@@ -50,3 +52,5 @@ export const notifierSchema = section({
     context.addIssue({ code: 'custom', path: [], message });
   }
 });
+
+export type NotifierConfig = (typeof notifierSchema)['_output'];
