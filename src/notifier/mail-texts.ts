@@ -40,7 +40,12 @@ export function mailTexts(tag: string): MailTexts {
     .find((language) => language !== undefined);
   const { locale, direction, texts }: MailLanguage = found ?? en;
   const plurals = new Intl.PluralRules(locale);
-  const times = new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' });
+  const times = new Intl.DateTimeFormat(locale, {
+    dateStyle: 'long',
+    timeStyle: 'short',
+    hourCycle: 'h23',
+    timeZone: 'UTC',
+  });
 
   return {
     locale,

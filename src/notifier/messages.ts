@@ -60,8 +60,8 @@ export interface MailContent {
   readonly paragraphs: readonly string[];
   readonly code: string | null;
   readonly link: MailLink | null;
-  /** What stands below a link, so that it can be copied. */
-  readonly linkCopy: string;
+  /** Stands above the link once more, written out to be copied; null where it is not worth the room. */
+  readonly linkCopy: string | null;
   /** After the code or link. */
   readonly terms: string | null;
   readonly details: readonly (readonly [label: string, value: string])[];
@@ -249,7 +249,7 @@ function notice(context: MailContext, kind: MailKind, template: TemplateName, dr
       paragraphs: [say(draft.text, count), ...(draft.more === undefined ? [] : [say(draft.more, count)])],
       code: draft.code ?? null,
       link,
-      linkCopy: say('link.copy'),
+      linkCopy: draft.link === undefined ? null : say('link.copy'),
       terms:
         draft.terms === undefined ? null : say(draft.terms, { count: minutesUntil(expiresAt, context.at) }),
       details,

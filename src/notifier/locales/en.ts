@@ -19,7 +19,8 @@ export const en = {
     'detail.unknown': 'unknown',
 
     'password-reset.title': 'Reset your password',
-    'password-reset.text': 'A new password was asked for, for your account at {domain}.',
+    'password-reset.text':
+      'Somebody, most likely you, asked for a new password for your account at {domain}.',
     'password-reset.life_one': 'The link works once, within {count} minute.',
     'password-reset.life_other': 'The link works once, within {count} minutes.',
     'password-reset.link': 'Choose a new password',

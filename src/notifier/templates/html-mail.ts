@@ -26,7 +26,8 @@ body { margin: 0; padding: 0; width: 100%; -webkit-text-size-adjust: 100%; }
   .card { padding: 20px 16px !important; }
   .title { font-size: 21px !important; line-height: 27px !important; }
   .code { font-size: 25px !important; letter-spacing: 3px !important; }
-  .button, .button a { display: block !important; width: auto !important; }
+  .button { width: 100% !important; }
+  .button a { display: block !important; }
   .detail { display: block !important; width: auto !important; padding: 0 !important; }
   .value { padding-bottom: 10px !important; }
 }
@@ -37,7 +38,7 @@ body { margin: 0; padding: 0; width: 100%; -webkit-text-size-adjust: 100%; }
   .quiet, .label { color: #a5b0be !important; }
   .line { border-color: #37404d !important; }
   .code { background-color: #12161c !important; color: #ffffff !important; border-color: #4a5565 !important; }
-  .button { background-color: #8ab8ff !important; }
+  .button td { background-color: #8ab8ff !important; }
   .button a { color: #0b1a30 !important; border-color: #8ab8ff !important; }
   .link { color: #8ab8ff !important; }
 }
@@ -105,7 +106,7 @@ export function htmlMail(content: MailContent): string {
                     ${content.code === null ? null : code(content.code)}
                     ${content.link === null ? null : button(content.link)}
                     ${content.terms === null ? null : paragraph(content.terms)}
-                    ${content.link === null ? null : copy(content.link, content.linkCopy)}
+                    ${content.link === null || content.linkCopy === null ? null : copy(content.link, content.linkCopy)}
                     ${content.details.length === 0 ? null : details(content.details)}
                     <table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0">
                       <tr>
@@ -164,34 +165,19 @@ function code(text: string): Markup {
 function button({ url, text }: MailLink): Markup {
   return html`<table
     role="presentation"
+    class="button"
     cellpadding="0"
     cellspacing="0"
     border="0"
-    style="margin:4px 0 20px;"
-    width="100%"
+    style="margin:4px 0 20px;border-collapse:separate;"
   >
     <tr>
-      <td align="left">
-        <table
-          role="presentation"
-          cellpadding="0"
-          cellspacing="0"
-          border="0"
-          class="button"
-          style="background-color:${colour.accent};border-radius:8px;border-collapse:separate;"
+      <td align="center" style="background-color:${colour.accent};border-radius:8px;">
+        <a
+          href="${url}"
+          style="${font}display:inline-block;padding:12px 24px;font-size:16px;line-height:22px;font-weight:600;text-decoration:none;color:${colour.onAccent};border:1px solid ${colour.accent};border-radius:8px;"
+          >${text}</a
         >
-          <tbody class="button">
-            <tr class="button">
-              <td class="button" align="center" style="border-radius:8px;">
-                <a
-                  href="${url}"
-                  style="${font}display:inline-block;padding:12px 24px;font-size:16px;line-height:22px;font-weight:600;text-decoration:none;color:${colour.onAccent};border:1px solid ${colour.accent};border-radius:8px;"
-                  >${text}</a
-                >
-              </td>
-            </tr>
-          </tbody>
-        </table>
       </td>
     </tr>
   </table>`;
