@@ -98,6 +98,8 @@ export function createMailQueue(deps: MailQueueDeps): MailQueue {
   /** More is due than was claimed. */
   let hasMore = false;
   let claiming: Promise<void> | null = null;
+  /** When messages that this process put off are due again. */
+  const dueTimes = new Set<number>();
   let wake: { readonly at: number; readonly cancel: () => void } | null = null;
 
   const identifier = (): string => random.bytes(18).toString('hex');
@@ -126,7 +128,9 @@ export function createMailQueue(deps: MailQueueDeps): MailQueue {
 
   /** Claims what is due, as much as there are hands free. One claim at a time. */
   function work(): void {
-    wakeAt(clock.now() + pollTime);
+    const now = clock.now();
+    for (const due of dueTimes) if (due <= now) dueTimes.delete(due);
+    wakeAt(Math.min(now + pollTime, ...dueTimes));
     const free = hands - running.size;
     if (free <= 0) hasMore = true;
     if (isClosed || claiming !== null || free <= 0) return;
@@ -190,6 +194,7 @@ export function createMailQueue(deps: MailQueueDeps): MailQueue {
       if (next >= mail.expiresAt) return drop('expired', error);
       events.mailPostponed(facts, error);
       await store.postpone(id, token, next);
+      dueTimes.add(next);
       wakeAt(next);
       return 'waiting';
     }

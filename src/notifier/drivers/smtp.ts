@@ -230,7 +230,9 @@ interface SmtpFault {
 function isRefusal(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code, command = '', responseCode = 0 } = error as SmtpFault;
-  return (responseCode >= 500 && /^(?:RCPT|DATA)/.test(command)) || code === 'EMESSAGE';
+  if (responseCode > 0) return responseCode >= 500 && /^(?:RCPT|DATA)/.test(command);
+  // Larger than the server takes.
+  return code === 'EMESSAGE';
 }
 
 function reasonOf(error: unknown, config: SmtpConfig): string {
