@@ -48,6 +48,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   bcryptjs: ['users/'],
   commander: ['cli/', 'main.ts'],
   fastify: ['http/', 'proxy/'],
+  nodemailer: ['notifier/drivers/smtp.ts'],
   otpauth: ['factors/totp.ts'],
   pino: ['lib/logger.ts'],
   re2js: ['lib/regex.ts'],

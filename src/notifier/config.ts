@@ -33,13 +33,16 @@ const smtpSchema = section({
   tls: tlsSchema.prefault({}).describe('TLS towards the server.'),
 });
 
+export type SmtpConfig = (typeof smtpSchema)['_output'];
+
+const fileSchema = section({ filename: path().describe('The file.') });
+export type FileNotifierConfig = (typeof fileSchema)['_output'];
+
 /** `notifier` */
 export const notifierSchema = section({
   disable_startup_check: flag().prefault(false).describe('Does not try the notifier at start.'),
   template_path: path().optional().describe('Folder with your own mail templates.'),
-  filesystem: section({ filename: path().describe('The file.') })
-    .optional()
-    .describe('Writes messages to a file, for trying things out.'),
+  filesystem: fileSchema.optional().describe('Writes messages to a file, for trying things out.'),
   smtp: smtpSchema.optional().describe('Sends mail.'),
 }).superRefine((notifier, context) => {
   if ((notifier.filesystem === undefined) === (notifier.smtp === undefined)) {
@@ -50,3 +53,5 @@ export const notifierSchema = section({
     context.addIssue({ code: 'custom', path: [], message });
   }
 });
+
+export type NotifierConfig = (typeof notifierSchema)['_output'];
