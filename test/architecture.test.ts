@@ -22,14 +22,14 @@ const STEPS: readonly (readonly string[])[] = [
   ['forward-auth', 'oidc'],
   ['portal', 'outposts', 'proxy'],
   ['config'],
-  ['gateway-sessions'],
+  ['gateway-sessions', 'gateway-storage'],
   ['gateway', 'outpost'],
   ['cli'],
   ['main'],
 ];
 
 /** The files that join the rooms. */
-const WIRING = ['gateway-sessions', 'gateway', 'outpost'];
+const WIRING = ['gateway-sessions', 'gateway-storage', 'gateway', 'outpost'];
 
 /** Neighbours that may know each other, with the reason. */
 const ALLOWED: Readonly<Record<string, string>> = {
@@ -48,6 +48,8 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   bcryptjs: ['users/'],
   commander: ['cli/', 'main.ts'],
   fastify: ['http/', 'proxy/'],
+  kysely: ['storage/'],
+  mysql2: ['storage/dialects/mysql.ts'],
   nodemailer: ['notifier/drivers/smtp.ts'],
   otpauth: ['factors/totp.ts'],
   pino: ['lib/logger.ts'],

@@ -27,6 +27,14 @@ export interface Sessions<P> {
   begin(start: SessionStart<P>): Promise<{ readonly token: string; readonly session: Session<P> }>;
   /** Changes the payload by compare-and-set; null when somebody else changed or ended the session meanwhile. */
   update(session: Session<P>, payload: P): Promise<Session<P> | null>;
+  /**
+   * As `update`, under a new token: for every rise in privilege. The old token names nothing from then on; the public id,
+   * the lifetimes and who it belongs to stay.
+   */
+  rise(
+    session: Session<P>,
+    payload: P,
+  ): Promise<{ readonly token: string; readonly session: Session<P> } | null>;
   /** Ends one session; false when it was gone already. Holds for the very next request. */
   end(session: Session<P>, reason: EndReason): Promise<boolean>;
   /** The living sessions of a user, the newest first. Throws `StoreUnavailable`. */
@@ -270,6 +278,14 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
     async update(session, payload) {
       const next: Session<P> = { ...session, version: session.version + 1, payload };
       return (await store.replace(session.key, session.version, seal(next))) ? next : null;
+    },
+
+    async rise(session, payload) {
+      const token = createToken(random);
+      const next: Session<P> = { ...session, key: storeKeyOf(token), version: session.version + 1, payload };
+      if (!(await store.replace(session.key, session.version, seal(next)))) return null;
+      forget(session.key);
+      return { token, session: next };
     },
 
     async end(session, reason) {
