@@ -244,22 +244,21 @@ export function createMailQueue(deps: MailQueueDeps): MailQueue {
       };
       const payload = JSON.stringify(message);
       const lease = running.size < hands ? newLease() : null;
-      const inserted = Promise.withResolvers<boolean>();
-      const insert = async (): Promise<boolean> => {
-        const stored = { id, payload, nextAttempt: clock.now(), expiresAt };
-        return store.insert(stored, limit, ...(lease === null ? [] : [lease]));
-      };
-      let firstAttempt: Promise<AttemptOutcome> = Promise.resolve('waiting');
-      if (lease !== null) {
-        // The hand is held from here on, so that not more are counted on than there are.
-        firstAttempt = occupy(async () =>
-          (await inserted.promise.catch(() => false))
-            ? attempt({ id, payload, expiresAt, attempts: 1 }, lease.token)
-            : 'dropped',
-        );
-      }
-      insert().then(inserted.resolve, inserted.reject);
-      if (!(await inserted.promise)) {
+      const inserted = store.insert(
+        { id, payload, nextAttempt: clock.now(), expiresAt },
+        limit,
+        ...(lease === null ? [] : [lease]),
+      );
+      const firstAttempt: Promise<AttemptOutcome> =
+        lease === null
+          ? Promise.resolve('waiting')
+          : // The hand is held from here on, so that not more are counted on than there are.
+            occupy(async () =>
+              (await inserted.catch(() => false))
+                ? attempt({ id, payload, expiresAt, attempts: 1 }, lease.token)
+                : 'dropped',
+            );
+      if (!(await inserted)) {
         events.mailDropped({ id, kind, recipient: to.address, attempts: 0 }, 'full');
         return { status: 'full' };
       }

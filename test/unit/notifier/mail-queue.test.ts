@@ -1,20 +1,12 @@
-import { readFile } from 'node:fs/promises';
-import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
-import { systemTimers } from '../../../src/lib/timers.ts';
-import { openSmtpNotifier } from '../../../src/notifier/drivers/smtp.ts';
 import { createMailQueue, type MailQueue, type MailQueueEvents } from '../../../src/notifier/mail-queue.ts';
 import { openMailTemplates } from '../../../src/notifier/mail-templates.ts';
 import { elevationCodeMail, type MailNotice, passwordChangedMail } from '../../../src/notifier/messages.ts';
 import { type MailMessage, type Notifier, NotifierUnavailable } from '../../../src/notifier/notifier.ts';
-import { eventually } from '../../support/eventually.ts';
 import { fakeClock, seededRandom } from '../../support/fake-clock.ts';
 import { fakeTimers } from '../../support/fake-timers.ts';
 import { memoryMailQueueStore } from '../../support/memory-mail-queue-store.ts';
-import { parseMail, startSmtpSink } from '../../support/smtp-sink.ts';
-import { temporaryFolder } from '../../support/temporary-folder.ts';
-import { createTestCertificate } from '../../support/test-authority.ts';
-import { jane, smtpConfig } from './fakes.ts';
+import { jane } from './fakes.ts';
 
 const minute = 60_000;
 const templates = openMailTemplates(undefined, {
@@ -336,51 +328,4 @@ test('close waits for what is under way and leaves the rest', async () => {
   await closed;
   expect([notifier.sent.length, store.rows.size, timers.pending]).toEqual([4, 2, 0]);
   await expect(queue.enqueue(noticeMail)).rejects.toThrow('closed');
-});
-
-test('a real server that pauses gets everything, once', async () => {
-  const folder = await temporaryFolder('mail-queue');
-  const certificate = await createTestCertificate(folder.path, ['localhost']);
-  const trusted = getCACertificates();
-  setDefaultCACertificates([...trusted, certificate.authority]);
-  const sink = await startSmtpSink({
-    tls: { key: await readFile(certificate.keyFile), cert: await readFile(certificate.certificateFile) },
-  });
-  try {
-    const clock = fakeClock(jane.at);
-    const timers = fakeTimers();
-    const random = seededRandom(3);
-    const address = `smtp://localhost:${sink.port}`;
-    const notifier = openSmtpNotifier(smtpConfig({ address }), { timers: systemTimers, random });
-    const states: string[] = [];
-    const events: MailQueueEvents = {
-      mailSent: () => undefined,
-      mailPostponed: () => undefined,
-      mailDropped: (_, reason) => states.push(reason),
-      mailServerIs: (state) => states.push(state),
-      mailQueueFailed: (error) => states.push(String(error)),
-    };
-    const store = memoryMailQueueStore();
-    const queue = createMailQueue({ notifier, store, templates, clock, timers, random, events });
-    closing.push(queue);
-    await sink.stop();
-    const enqueued = await Promise.all(Array.from({ length: 6 }, () => queue.enqueue(codeAt(clock.now()))));
-    await Promise.all(enqueued.map((one) => (one.status === 'stored' ? one.firstAttempt : null)));
-    expect(sink.mails).toEqual([]);
-    await sink.start();
-    await eventually('all mails are there', 10_000, () => {
-      clock.advance(1000);
-      timers.advance(1000);
-      return store.rows.size === 0 || undefined;
-    });
-    const parsed = await Promise.all(sink.mails.map(parseMail));
-    expect(new Set(parsed.map(({ messageId }) => messageId)).size).toBe(6);
-    expect(parsed).toHaveLength(6);
-    expect(states).toEqual(['down', 'up']);
-    await notifier.close();
-  } finally {
-    await sink.stop();
-    setDefaultCACertificates(trusted);
-    await folder.remove();
-  }
 });
