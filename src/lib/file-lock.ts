@@ -1,3 +1,6 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+
 /**
  * A lock between processes on a file that is made for it. The lock is the operating system's own (a POSIX record lock,
  * which SQLite takes for us, as Node cannot): it vanishes with the process however that ends, so nothing stale is ever
@@ -23,6 +26,13 @@ export async function tryLockFile(path: string): Promise<FileLock | null> {
   } catch (error) {
     database.close();
     if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return null;
+    throw error;
+  }
+  try {
+    // Where the file may only be read, SQLite begins without a lock and does not say so.
+    await access(path, constants.W_OK);
+  } catch (error) {
+    database.close();
     throw error;
   }
   return { release: () => database.close() };

@@ -103,9 +103,10 @@ function writeFailure(cause: unknown): string {
     case 'EXDEV':
       return 'it is mounted as a single file, which cannot be exchanged; mount its folder instead';
     case 'EACCES':
-    case 'EPERM':
     case 'ERR_SQLITE_ERROR':
-      return 'this process may not write it; make its user the owner of the file, and give him the right to write into its folder';
+      return 'this process may not write it; give its user the right to write the file and into its folder';
+    case 'EPERM':
+      return 'this process cannot keep the owner and the group of the file; make them those of this process';
     case 'ENOSPC':
     case 'EDQUOT':
       return 'the disk is full';
