@@ -211,6 +211,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
         policy,
         cookieDomains,
         trustedProxies,
+        clock,
         onOutcome(head, outcome, target, error) {
           if (outcome.kind === 'allow' && error === undefined) return;
           const reason = outcome.kind === 'bad-request' ? { reason: outcome.reason } : {};
