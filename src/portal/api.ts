@@ -2,6 +2,7 @@ import { levelOf } from '../authn/gateway-session.ts';
 import { ko, ok, text } from '../http/reply.ts';
 import type { Reply, Route, RouteRequest } from '../http/route.ts';
 import { maskAddress } from './mask-address.ts';
+import { members } from './members.ts';
 import type { Actions } from './actions.ts';
 import { members } from './members.ts';
 import { createSecondFactorApi } from './second-factor-api.ts';

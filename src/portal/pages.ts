@@ -27,15 +27,25 @@ export interface PageDeps {
   readonly cspTemplate: string | null;
 }
 
+/** A page as an answer. A page whose form may lead to another site names it as its target. */
+export type ShowPage = (
+  request: RouteRequest,
+  page: Page,
+  status?: number,
+  target?: PageTarget | null,
+) => Reply;
+
 /** The HTML door of the portal: pages by GET, forms by POST, everything complete without script. */
 export function createPages(deps: PageDeps): {
   readonly routes: readonly Route[];
   /** A page that says what went wrong. */
   readonly problem: (request: RouteRequest, status: number) => Reply;
+  /** A page as an answer, for the pages of other files. */
+  readonly show: ShowPage;
 } {
   const { actions, base } = deps;
 
-  const show = (request: RouteRequest, page: Page, status = 200, target: PageTarget | null = null): Reply => {
+  const show: ShowPage = (request, page, status = 200, target = null) => {
     const language = deps.catalogue.negotiate(request.header('accept-language'));
     const nonce = deps.random.bytes(18).toString('base64url');
     const direction = deps.catalogue.direction(language);
@@ -170,6 +180,7 @@ export function createPages(deps: PageDeps): {
   });
   return {
     problem,
+    show,
     routes: [
       page('/', portal),
       page('/authenticated', portal),
