@@ -205,7 +205,9 @@ const ruleSchema = section({
     ),
   factors: words('password', 'totp')
     .prefault([])
-    .describe('Factors of which one must have been used in this session; with `totp`, a recovery code will not do.'),
+    .describe(
+      'Factors of which one must have been used in this session; with `totp`, a recovery code will not do.',
+    ),
   max_age: duration()
     .optional()
     .describe(
@@ -219,9 +221,15 @@ const ruleSchema = section({
   if (!rule.policy.endsWith('_factor')) {
     const why = rule.policy === 'bypass' ? 'which asks nobody who they are' : 'which lets nobody in';
     if (rule.factors.length > 0)
-      problem(['factors'], `must not be set with policy ${rule.policy}, ${why}: use one_factor or two_factor`);
+      problem(
+        ['factors'],
+        `must not be set with policy ${rule.policy}, ${why}: use one_factor or two_factor`,
+      );
     if (rule.max_age !== undefined)
-      problem(['max_age'], `must not be set with policy ${rule.policy}, ${why}: use one_factor or two_factor`);
+      problem(
+        ['max_age'],
+        `must not be set with policy ${rule.policy}, ${why}: use one_factor or two_factor`,
+      );
   }
   if (rule.max_age === 0) problem(['max_age'], 'must be longer than 0: nothing could ever be that fresh');
   if (rule.policy !== 'bypass') return;

@@ -51,8 +51,11 @@ export function nextStep(situation: Situation): NextStep {
   const open = required.proofs.filter((proof) => !isMet(proof, proven));
   // A proof that is demanded anyway may be the second factor as well: it is asked for first.
   const [first] = open;
-  if (first) return first.methods.includes('password') ? { kind: 'password' } : secondFactor(situation, first.methods);
-  return required.level === 'two_factor' && level < 2 ? secondFactor(situation, SECOND_FACTORS) : { kind: 'target' };
+  if (first)
+    return first.methods.includes('password') ? { kind: 'password' } : secondFactor(situation, first.methods);
+  return required.level === 'two_factor' && level < 2
+    ? secondFactor(situation, SECOND_FACTORS)
+    : { kind: 'target' };
 }
 
 const SECOND_FACTORS = (Object.keys(factorKind) as FactorMethod[]).filter(isSecondFactor);

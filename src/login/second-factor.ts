@@ -83,10 +83,7 @@ export function createSecondFactor(deps: SecondFactorDeps): SecondFactor {
   const check = async ({ session, method, code, from }: SecondFactorAttempt): Promise<Verdict> => {
     const who = { username: session.userId, ip: from.ip, proof: method };
     const counted = await throttle.begin(who);
-    if (counted === 'banned') {
-      events.attemptRefused({ ...who, why: 'banned' });
-      return { holds: false, reason: 'banned' };
-    }
+    if (counted === 'banned') return { holds: false, reason: 'banned' };
     let verdict: Verdict;
     try {
       verdict = await verify[method](session.userId, code);
@@ -94,7 +91,11 @@ export function createSecondFactor(deps: SecondFactorDeps): SecondFactor {
       await counted.takeBack();
       throw error;
     }
-    events.proofChecked({ ...who, success: verdict.holds, ...(!verdict.holds && { reason: verdict.reason }) });
+    events.proofChecked({
+      ...who,
+      success: verdict.holds,
+      ...(!verdict.holds && { reason: verdict.reason }),
+    });
     await (verdict.holds ? counted.succeeded() : counted.failed());
     return verdict;
   };

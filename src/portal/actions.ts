@@ -28,11 +28,7 @@ export interface Actions {
   /** The safe target that was named, for this method (`rm`). */
   targetOf(request: RouteRequest, text: unknown, method?: unknown): RedirectTarget | null;
   /** What a person must do next for a target, and where that is. */
-  next(
-    session: GatewaySession | null,
-    domain: CookieDomain,
-    target: RedirectTarget | null,
-  ): Promise<Step>;
+  next(session: GatewaySession | null, domain: CookieDomain, target: RedirectTarget | null): Promise<Step>;
   /** Null when the credentials do not hold. */
   signIn(
     request: RouteRequest,

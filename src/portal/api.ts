@@ -4,7 +4,6 @@ import type { Reply, Route, RouteRequest } from '../http/route.ts';
 import { maskAddress } from './mask-address.ts';
 import { members } from './members.ts';
 import type { Actions } from './actions.ts';
-import { members } from './members.ts';
 import { createSecondFactorApi } from './second-factor-api.ts';
 import { createSessionsApi } from './sessions-api.ts';
 

@@ -127,7 +127,12 @@ export function createPages(deps: PageDeps): {
     if (SECOND_FACTOR_STEPS.has(step.next.kind)) return secondFactor.page(request, session, step);
     const { displayName, username } = session.payload.profile;
     const error = formError(request);
-    return show(request, { page: 'signed-in', displayName, username, target: pageTarget, error }, 200, pageTarget);
+    return show(
+      request,
+      { page: 'signed-in', displayName, username, target: pageTarget, error },
+      200,
+      pageTarget,
+    );
   };
 
   const signOutPage = async (request: RouteRequest): Promise<Reply> => {

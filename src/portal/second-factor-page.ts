@@ -70,7 +70,10 @@ export function createSecondFactorPages(deps: SecondFactorPageDeps): SecondFacto
   };
 
   /** Which methods a person may use now: what the target wants, else all that he has. */
-  const methodsFor = async (session: GatewaySession, { next }: Step): Promise<readonly SecondFactorMethod[]> =>
+  const methodsFor = async (
+    session: GatewaySession,
+    { next }: Step,
+  ): Promise<readonly SecondFactorMethod[]> =>
     next.kind === 'second-factor' ? next.methods : actions.secondFactor.enrolled(session.userId);
 
   const routes = METHODS.flatMap((method): readonly Route[] => [

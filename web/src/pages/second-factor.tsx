@@ -79,7 +79,10 @@ function CodeForm({
   );
 }
 
-function Missing({ enrol, t }: Pick<ViewProps<SecondFactorPage>, 't'> & Pick<SecondFactorPage, 'enrol'>): JSX.Element {
+function Missing({
+  enrol,
+  t,
+}: Pick<ViewProps<SecondFactorPage>, 't'> & Pick<SecondFactorPage, 'enrol'>): JSX.Element {
   if (enrol === null) return <p>{t.text('second-factor.none')}</p>;
   return (
     <>
