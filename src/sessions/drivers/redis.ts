@@ -292,7 +292,7 @@ function encode(session: StoredSession): Buffer {
 }
 
 /** Null when it is no record of ours. */
-function decode(key: string, record: Buffer, lastActivity: number | null): StoredSession | null {
+function decode(key: string, record: Buffer): StoredSession | null {
   if (record[0] !== FORMAT) return null;
   let at = HEAD;
   const text = (): string | null => {
@@ -315,7 +315,7 @@ function decode(key: string, record: Buffer, lastActivity: number | null): Store
       sid,
       createdAt: record.readDoubleBE(9),
       expiresAt: record.readDoubleBE(17),
-      lastActivity: Math.max(record.readDoubleBE(25), lastActivity ?? 0),
+      lastActivity: record.readDoubleBE(25),
       sealed: record.subarray(at),
     };
   } catch {
@@ -514,23 +514,22 @@ function openRedisStore(
 
   const find = async (keys: readonly string[]): Promise<(StoredSession | null)[]> => {
     if (keys.length === 0) return [];
-    const [found, seen] = (await link.send(
-      'read',
-      [
-        ['MGET', ...keys.map((key) => records + key)],
-        ['ZMSCORE', activity, ...keys],
-      ],
-      asBuffers,
-    )) as [(Buffer | null)[], (number | null)[]];
+    const names = keys.map((key) => records + key);
+    const [found] = (await link.send('read', [['MGET', ...names]], asBuffers)) as [(Buffer | null)[]];
     return keys.map((key, i) => {
       const record = found[i];
       if (!record) return null;
-      const session = decode(key, record, seen[i] ?? null);
+      const session = decode(key, record);
       if (session === null && foreign++ === 0) {
         logger.warn({ key_prefix: keyPrefix }, 'Redis holds a value that is no session where one should be');
       }
       return session;
     });
+  };
+  const activityOf = async (keys: readonly string[]): Promise<readonly (number | null)[]> => {
+    if (keys.length === 0) return [];
+    const [seen] = (await link.send('read', [['ZMSCORE', activity, ...keys]])) as [(number | null)[]];
+    return seen;
   };
 
   const rangeOf = (part: Buffer): [Buffer, Buffer] => [
@@ -553,6 +552,12 @@ function openRedisStore(
 
   return {
     findMany: (keys) => guarded(() => find(keys)),
+
+    activityOf: (key) =>
+      guarded(async () => {
+        const [[session], [seen]] = await Promise.all([find([key]), activityOf([key])]);
+        return session ? Math.max(session.lastActivity, seen ?? 0) : null;
+      }),
 
     insert: (session) =>
       guarded(async () => {
@@ -591,10 +596,16 @@ function openRedisStore(
       guarded(async () => {
         const range = rangeOf(userPart(userId));
         for (let readings = 1; ; readings++) {
-          const found = await find(await keysIn(range));
+          const keys = await keysIn(range);
+          const found = await find(keys);
           // One that is listed and gone has ended or was rotated meanwhile, or Redis threw it away.
           if (readings === 3 || !found.includes(null)) {
-            return found.filter((session) => session !== null).filter((session) => session.userId === userId);
+            const own = found.filter((session) => session?.userId === userId) as StoredSession[];
+            const seen = await activityOf(own.map(({ key }) => key));
+            return own.map((session, i) => ({
+              ...session,
+              lastActivity: Math.max(session.lastActivity, seen[i] ?? 0),
+            }));
           }
         }
       }),
@@ -651,7 +662,7 @@ async function refusalOf(store: SessionStore): Promise<Error | null> {
   const nobody = { publicId: '', userId: '', sid: null, sealed: Buffer.alloc(0) };
   const never = { key: '', version: 0, createdAt: 0, expiresAt: 0, lastActivity: 0, ...nobody };
   try {
-    await store.findMany(['']);
+    await store.activityOf('');
     await store.replace('', 0, never);
     return null;
   } catch (error) {
