@@ -46,7 +46,7 @@ export function createBasicScheme(options: BasicOptions, deps: BasicDeps): Schem
       if (parsed === 'other-scheme') return legacy ? 'failure' : 'skip';
       if (!parsed) return 'failure';
       return check(parsed.username, parsed.password, ip).then((user) =>
-        user ? { user, level: 1 } : 'failure',
+        user ? { user, level: 1, factors: [{ method: 'password', at: deps.clock.now() }] } : 'failure',
       );
     },
   };
@@ -70,7 +70,10 @@ interface Known {
  * A password that was changed is forgotten as soon as the user backend tells (see `passwordMark`). The same credentials from
  * one client at one time are checked once, and count as one attempt.
  */
-function createCheck(lifespan: number, { users, password: factor, throttle, clock, random }: BasicDeps): Check {
+function createCheck(
+  lifespan: number,
+  { users, password: factor, throttle, clock, random }: BasicDeps,
+): Check {
   const key = createSecretKey(random.bytes(32));
   const known = new BoundedMap<string, Known>(CACHE_LIMIT);
   const underWay = new Map<string, Promise<UserProfile | null>>();

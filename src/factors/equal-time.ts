@@ -41,7 +41,7 @@ export function createEqualTime(deps: {
 
   const pause = (ms: number): Promise<void> =>
     ms > 0 ? new Promise((done) => void timers.after(ms, done)) : Promise.resolve();
-  const floor = (): number => FAILURE_FLOOR + (random.bytes(1)[0] ?? 0) % (JITTER + 1);
+  const floor = (): number => FAILURE_FLOOR + ((random.bytes(1)[0] ?? 0) % (JITTER + 1));
 
   return {
     begin() {

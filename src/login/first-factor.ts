@@ -5,7 +5,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { CookieDomain } from '../sessions/cookie-domains.ts';
 import { createPortalBinding } from './portal-binding.ts';
-import type { SignInRecord } from './sign-in-record.ts';
+import type { SignInRecord, SignInSource } from './sign-in-record.ts';
 
 export interface Credentials {
   readonly username: string;
@@ -16,12 +16,7 @@ export interface Credentials {
 export interface FirstFactorRequest extends Credentials {
   readonly cookieDomain: CookieDomain;
   readonly cookieHeader: string | undefined;
-  readonly userAgent: string | undefined;
-  /** `Accept-Language` */
-  readonly languages: string | undefined;
-  readonly ip: string;
-  /** The portal that was used, as `https://host/base/`. */
-  readonly portalUrl: string;
+  readonly from: SignInSource;
   /** Where the person is going, as far as that is known. */
   readonly target: { readonly method: string; readonly url: string } | undefined;
 }
@@ -51,7 +46,8 @@ export async function completeFirstFactor(
   deps: FirstFactorDeps,
 ): Promise<SignedIn | null> {
   const { sessions, finder, clock, random } = deps;
-  const { username, password, cookieDomain, ip, target } = request;
+  const { username, password, cookieDomain, from, target } = request;
+  const { ip } = from;
   const user = await deps.password.check({ username, password, ip, target, proof: 'password' });
   if (!user) return null;
   const now = clock.now();
@@ -65,19 +61,12 @@ export async function completeFirstFactor(
       factors: [{ method: 'password', at: now }],
       profile: user,
       refreshedAt: now,
-      device: { userAgent: printable(request.userAgent), ip },
+      device: { userAgent: printable(from.userAgent), ip },
       portalBinding: binding.digest,
     },
   });
   for (const session of before) await sessions.end(session, 'replaced');
-  deps.signInRecord.note({
-    person: user,
-    session: started.session.publicId,
-    ip,
-    userAgent: request.userAgent,
-    portalUrl: request.portalUrl,
-    languages: request.languages,
-  });
+  deps.signInRecord.note({ person: user, session: started.session.publicId, from });
   return { ...started, portalToken: binding.token };
 }
 

@@ -13,10 +13,14 @@ export interface SignInRecord {
   note(signIn: SignIn): void;
 }
 
-export interface SignIn extends NoticeSource {
+export interface SignIn {
   readonly person: UserProfile;
   /** The public id of the session. */
   readonly session: string;
+  readonly from: SignInSource;
+}
+
+export interface SignInSource extends NoticeSource {
   readonly ip: string;
 }
 
@@ -38,7 +42,8 @@ export function createSignInRecord(deps: SignInRecordDeps): SignInRecord {
   /** The first sign-in of all tells nobody anything. */
   const look = async (signIn: SignIn): Promise<Sight> => {
     if (!knownDevices) return NOTHING;
-    const { person, ip, userAgent = '' } = signIn;
+    const { person, from } = signIn;
+    const { ip, userAgent = '' } = from;
     const now = clock.now();
     const device = await knownDevices.see(person.username, `device ${deviceOf(userAgent)}`, now);
     const network = await knownDevices.see(person.username, `network ${networkOf(ip)}`, now);
@@ -50,14 +55,14 @@ export function createSignInRecord(deps: SignInRecordDeps): SignInRecord {
   };
 
   const note = async (signIn: SignIn): Promise<void> => {
-    const { person, session, ip, userAgent, portalUrl, languages } = signIn;
+    const { person, session, from } = signIn;
     const { device, unknown } = await look(signIn).catch((error: unknown) => {
       onFault(error);
       return NOTHING;
     });
-    events.signedIn({ username: person.username, ip, session, device });
+    events.signedIn({ username: person.username, ip: from.ip, session, device });
     if (unknown === null) return;
-    notices?.tell(person, { ip, userAgent, portalUrl, languages }, { kind: 'new-sign-in', unknown });
+    notices?.tell(person, from, { kind: 'new-sign-in', unknown });
   };
 
   return { note: (signIn) => void note(signIn) };
