@@ -101,11 +101,13 @@ export function createPasswordReset(deps: PasswordResetDeps): PasswordReset {
     return token;
   };
 
-  const permit = async (link: ResetLink): Promise<Permission> => {
-    const now = clock.now();
-    const lifetime = Math.min(PERMISSION_LIFETIME, lifespan, Math.max(1, link.expiresAt - now));
-    return { token: await issue('permission', { ...link, expiresAt: now + lifetime }), lifetime };
+  const permit = async (link: ResetLink, lifetime: number): Promise<Permission> => {
+    const expiresAt = clock.now() + lifetime;
+    return { token: await issue('permission', { ...link, expiresAt }), lifetime };
   };
+  /** For another try with what was used up: no longer than that would have held. */
+  const permitAgain = (link: ResetLink): Promise<Permission> =>
+    permit(link, Math.max(1, Math.min(PERMISSION_LIFETIME, link.expiresAt - clock.now())));
 
   const send = async (typed: string, source: NoticeSource): Promise<void> => {
     const person = await users.find(typed);
@@ -138,7 +140,7 @@ export function createPasswordReset(deps: PasswordResetDeps): PasswordReset {
       const link = await links.consume(idOf({ kind: 'link', token }), clock.now());
       if (!link) return null;
       events.proofChecked({ username: link.username, ip, proof: 'reset-link', success: true });
-      return permit(link);
+      return permit(link, Math.min(PERMISSION_LIFETIME, lifespan));
     },
 
     async finish(proof, password, source) {
@@ -156,9 +158,9 @@ export function createPasswordReset(deps: PasswordResetDeps): PasswordReset {
         const written = await newPassword.write(person, password, { how: 'reset', source });
         if (written.status === 'changed') return written;
         if (written.status === 'unknown') return { status: 'gone' };
-        return { status: 'refused', reason: written.reason, permission: await permit(link) };
+        return { status: 'refused', reason: written.reason, permission: await permitAgain(link) };
       } catch (cause) {
-        return { status: 'unavailable', permission: await permit(link), cause };
+        return { status: 'unavailable', permission: await permitAgain(link), cause };
       }
     },
 
