@@ -245,8 +245,11 @@ function takeConnections(
   take: (socket: Socket) => void,
 ): (socket: Socket) => void {
   const own = server.listeners(event) as ((socket: Socket) => void)[];
-  server.removeAllListeners(event);
-  server.on(event, take);
+  // Where there is none, the server takes its connections in another way, and keeps them.
+  if (own.length > 0) {
+    server.removeAllListeners(event);
+    server.on(event, take);
+  }
   return (socket) => {
     for (const listener of own) listener.call(server, socket);
   };
