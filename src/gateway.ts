@@ -13,7 +13,9 @@ import type { AuthnStrategyConfig } from './forward-auth/config.ts';
 import type { Endpoint } from './forward-auth/endpoints.ts';
 import type { Dialect } from './forward-auth/respond.ts';
 import { cookieDomainsOf, openGatewaySessions, sessionStoreName } from './gateway-sessions.ts';
+import { createGatewayFactors } from './gateway-factors.ts';
 import { openGatewayStorage } from './gateway-storage.ts';
+import { openGatewayThrottle } from './gateway-throttle.ts';
 import { createHealthRoutes } from './http/health.ts';
 import type { Mount } from './http/route.ts';
 import { createHttpServer, type HttpContent, type HttpServer, type ListenAddress } from './http/server.ts';
@@ -118,6 +120,8 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
   });
 
   const kept = await openGatewayStorage(config, { clock, random, logger, events });
+  const storage = kept?.storage ?? null;
+  const throttleOf = openGatewayThrottle(storage, { clock, random, logger, events });
 
   /** At once, rather than when the profile is next read. What fails here is made good then. */
   const onGone = (usernames: readonly string[]): void => {
@@ -170,12 +174,25 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       }),
     );
 
+    const { secondFactor } = createGatewayFactors(next, {
+      ...throttleOf(next),
+      storage,
+      sessions,
+      notices: null,
+      clock,
+      random,
+      logger,
+      events,
+    });
+    const base = baseOf(next) === '' ? '/' : `${baseOf(next)}/`;
     const actions = createActions({
       cookieDomains,
       policy,
       users,
       sessions,
       finder,
+      secondFactor,
+      base,
       clock,
       random,
       onAttempt,
@@ -192,7 +209,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       random,
       theme: themeOf(next.theme),
       branding: brandingOf(assets),
-      base: baseOf(next) === '' ? '/' : `${baseOf(next)}/`,
+      base,
       cspTemplate: next.server.headers.csp_template ?? null,
     });
     const parts = [
@@ -211,6 +228,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
         policy,
         cookieDomains,
         trustedProxies,
+        clock,
         onOutcome(head, outcome, target, error) {
           if (outcome.kind === 'allow' && error === undefined) return;
           const reason = outcome.kind === 'bad-request' ? { reason: outcome.reason } : {};

@@ -49,7 +49,8 @@ export function createBasicScheme(options: BasicOptions, deps: BasicDeps): Schem
       return check(parsed.username, parsed.password, `basic ${addressShare(ip)}`).then((result) => {
         const success = result.status === 'success';
         deps.onAttempt({ username: parsed.username, ip, success });
-        return success ? { user: result.user, level: 1 } : 'failure';
+        if (!success) return 'failure';
+        return { user: result.user, level: 1, factors: [{ method: 'password', at: deps.clock.now() }] };
       });
     },
   };

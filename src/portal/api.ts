@@ -4,6 +4,7 @@ import type { Reply, Route, RouteRequest } from '../http/route.ts';
 import { maskAddress } from './mask-address.ts';
 import { members } from './members.ts';
 import type { Actions } from './actions.ts';
+import { createSecondFactorApi } from './second-factor-api.ts';
 import { createSessionsApi } from './sessions-api.ts';
 
 /** The JSON door of the portal: Authelia's paths, envelopes and status codes. */
@@ -107,6 +108,7 @@ export function createApiRoutes(actions: Actions): readonly Route[] {
       kind: 'json',
       handle: (request) => userInfo(request, () => null),
     },
+    ...createSecondFactorApi(actions),
     ...createSessionsApi(actions),
   ];
 }
