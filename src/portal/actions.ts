@@ -121,11 +121,17 @@ export function createActions(deps: ActionDeps): Actions {
     return { next: step, redirect };
   };
 
+  /** As configured: what a mail links to must not be what a request called us. */
+  const portalUrlOf = (request: RouteRequest): string => {
+    const configured = domainOf(request)?.portalUrl;
+    return configured ? configured.replace(/\/?$/, '/') : `${request.scheme}://${request.host}${deps.base}`;
+  };
+
   const sourceOf: Actions['sourceOf'] = (request) => ({
     ip: request.ip,
     userAgent: request.header('user-agent'),
     languages: request.header('accept-language'),
-    portalUrl: `${request.scheme}://${request.host}${deps.base}`,
+    portalUrl: portalUrlOf(request),
   });
 
   const sessionOf: Actions['sessionOf'] = async (request) => {
