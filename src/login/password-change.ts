@@ -40,6 +40,8 @@ export interface PasswordChangeDeps {
   readonly newPassword: NewPassword;
   readonly clock: Clock;
   readonly events: Pick<Events, 'proofChecked'>;
+  /** The password is written, and the session could not be given its new token. */
+  readonly onLeftover: (username: string, error: unknown) => void;
 }
 
 export function createPasswordChange(deps: PasswordChangeDeps): PasswordChange {
@@ -62,7 +64,10 @@ export function createPasswordChange(deps: PasswordChangeDeps): PasswordChange {
           ...current.payload,
           factors: withPassword(current.payload.factors, at),
         }),
-      );
+      ).catch((error: unknown) => {
+        deps.onLeftover(username, error);
+        return null;
+      });
       return { status: 'changed', raised };
     },
   };
