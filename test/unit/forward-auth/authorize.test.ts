@@ -49,6 +49,7 @@ const cookieDomains = createCookieDomains([exampleCom, oldSchema]);
 const identity = (level: 1 | 2, groups: readonly string[] = []): Identity => ({
   user: { username: 'john', displayName: 'John', emails: [], groups },
   level,
+  factors: [],
 });
 
 /** A scheme with one answer; an Error is thrown. */
@@ -111,6 +112,7 @@ function setUp(schemes: readonly Scheme[] = [scheme('skip')], trusted?: readonly
     policy,
     cookieDomains,
     trustedProxies: createTrustedProxies(trusted),
+    clock: fakeClock(),
     onOutcome: (_head, outcome, target, error) => outcomes.push({ outcome, target, error }),
   });
   return {
