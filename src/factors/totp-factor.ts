@@ -82,7 +82,7 @@ export interface TotpStore {
   remove(username: string): Promise<boolean>;
   /**
    * One insert on the unique key (username, step): true for the caller whose row it is, false for all others, for as long
-   * as the step could be accepted.
+   * as the step could be accepted; false for steps before a recorded one, too.
    */
   recordStep(username: string, step: number): Promise<boolean>;
   recordUse(username: string, at: number): Promise<void>;

@@ -1,4 +1,5 @@
-import type { CompletedFactor, GatewaySession, GatewaySessions } from '../authn/gateway-session.ts';
+import type { GatewaySession, GatewaySessions } from '../authn/gateway-session.ts';
+import type { CompletedFactor } from '../decision/factors.ts';
 import type { Events } from '../events.ts';
 import type { Throttle } from '../factors/throttle.ts';
 import type { Clock } from '../lib/clock.ts';

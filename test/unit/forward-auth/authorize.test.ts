@@ -14,6 +14,7 @@ import { createTrustedProxies } from '../../../src/http/trusted-proxies.ts';
 import { createCookieDomains } from '../../../src/sessions/cookie-domains.ts';
 import { StoreUnavailable } from '../../../src/sessions/store.ts';
 import { BackendUnavailable } from '../../../src/users/backend.ts';
+import { fakeClock } from '../../support/fake-clock.ts';
 import { exampleCom, fakeHead } from '../authn/fakes.ts';
 
 const rule = (over: Partial<RuleInput>): RuleInput => ({
