@@ -1,4 +1,5 @@
 import { type GatewaySession, type GatewaySessions, levelOf } from '../authn/gateway-session.ts';
+import { factorKind } from '../decision/factors.ts';
 import type { Events } from '../events.ts';
 import type { Throttle } from '../factors/throttle.ts';
 import { addressShare } from '../lib/address-share.ts';
@@ -9,9 +10,9 @@ import type { MailQueue } from '../notifier/mail-queue.ts';
 import { elevationCodeMail } from '../notifier/messages.ts';
 import type { OneTimeCodes } from '../storage/one-time-codes.ts';
 import { randomText } from '../users/random-text.ts';
+import { changeSession } from './change-session.ts';
 import { mailContext } from './mail-context.ts';
 import type { NoticeSource } from './notices.ts';
-import { type RaisedSession, riseSession } from './rise-session.ts';
 
 /**
  * The proof that is asked for before credentials change, also of somebody who is signed in: a one-time code from the
@@ -25,7 +26,7 @@ export interface Elevation {
   /** Mails a code to the person. A code from before is void. */
   start(session: GatewaySession, source: NoticeSource): Promise<CodeSent | 'no-address' | 'not-sent'>;
   /** Exactly one of several callers with the right code succeeds; null for all others, whatever the reason. */
-  finish(session: GatewaySession, code: string, ip: string): Promise<RaisedSession | null>;
+  finish(attempt: CodeAttempt): Promise<RaisedSession | null>;
   /** Makes a code void; false when there was none to be used any more. */
   revoke(id: string): Promise<boolean>;
 }
@@ -44,6 +45,21 @@ export interface ElevationStanding {
   readonly skipped: boolean;
   /** It would, if it was shown. */
   readonly canSkip: boolean;
+}
+
+export interface CodeAttempt {
+  readonly session: GatewaySession;
+  /** As it was typed. */
+  readonly code: string;
+  readonly ip: string;
+  /** The session as it is now. */
+  readonly find: () => Promise<GatewaySession | null>;
+}
+
+/** A session under its new token. */
+export interface RaisedSession {
+  readonly token: string;
+  readonly session: GatewaySession;
 }
 
 export interface CodeSent {
@@ -110,7 +126,7 @@ export function createElevation(deps: ElevationDeps): Elevation {
       const enrolled = asksForFactor && (await deps.hasSecondFactor(session.userId));
       const hasTwo = levelOf(factors) === 2;
       const shownLately = factors.some(
-        ({ method, at }) => method !== 'password' && now - at <= options.elevation_lifespan,
+        ({ method, at }) => factorKind[method] === 'possession' && now - at <= options.elevation_lifespan,
       );
       const needsSecondFactor = options.require_second_factor && enrolled && !hasTwo;
       const skipped = options.skip_second_factor && hasTwo && shownLately;
@@ -141,8 +157,9 @@ export function createElevation(deps: ElevationDeps): Elevation {
       return outcome === 'dropped' ? 'not-sent' : { id, isDelayed: outcome !== 'sent' };
     },
 
-    async finish(session, code, ip) {
+    async finish({ session, code: typed, ip, find }) {
       const { userId: username } = session;
+      const code = typed.trim().toUpperCase();
       const attempt = await throttle.begin({ username, ip, proof: 'elevation-code' });
       if (attempt === 'banned') return null;
       let result;
@@ -163,10 +180,9 @@ export function createElevation(deps: ElevationDeps): Elevation {
       });
       if (!success) return null;
       const until = clock.now() + options.elevation_lifespan;
-      const raised = await riseSession(sessions, session, (payload) => ({
-        ...payload,
-        elevation: { until, ip },
-      }));
+      const raised = await changeSession(session, find, (current) =>
+        sessions.rise(current, { ...current.payload, elevation: { until, ip } }),
+      );
       if (raised) events.elevated({ username, ip });
       return raised;
     },

@@ -2,11 +2,12 @@ import type { GatewaySession, GatewaySessions } from '../authn/gateway-session.t
 import type { Events } from '../events.ts';
 import type { Throttle } from '../factors/throttle.ts';
 import type { Clock } from '../lib/clock.ts';
+import { changeSession } from './change-session.ts';
+import type { RaisedSession } from './elevation.ts';
 import type { NewPassword, PasswordFlaw, WritableUsers } from './new-password.ts';
 import type { NoticeSource } from './notices.ts';
 import { knowsOwnPassword } from './own-password.ts';
 import { withPassword } from './reauthentication.ts';
-import { type RaisedSession, riseSession } from './rise-session.ts';
 
 /** A new password for somebody who is signed in and knows the old one. The elevation is asked for before. */
 export interface PasswordChange {
@@ -18,6 +19,8 @@ export interface ChangeRequest {
   readonly oldPassword: string;
   readonly newPassword: string;
   readonly source: NoticeSource & { readonly ip: string };
+  /** The session as it is now. */
+  readonly find: () => Promise<GatewaySession | null>;
 }
 
 export type ChangeResult =
@@ -37,11 +40,13 @@ export interface PasswordChangeDeps {
   readonly newPassword: NewPassword;
   readonly clock: Clock;
   readonly events: Pick<Events, 'proofChecked'>;
+  /** The password is written, and the session could not be given its new token. */
+  readonly onLeftover: (username: string, error: unknown) => void;
 }
 
 export function createPasswordChange(deps: PasswordChangeDeps): PasswordChange {
   return {
-    async change(session, { oldPassword, newPassword, source }) {
+    async change(session, { oldPassword, newPassword, source, find }) {
       const { profile } = session.payload;
       const { username } = profile;
       // What was typed is compared, not what is stored: it tells nothing.
@@ -54,10 +59,15 @@ export function createPasswordChange(deps: PasswordChangeDeps): PasswordChange {
       const written = await deps.newPassword.write(profile, newPassword, { how: 'change', source, except });
       if (written.status !== 'changed') return written;
       const at = deps.clock.now();
-      const raised = await riseSession(deps.sessions, session, (payload) => ({
-        ...payload,
-        factors: withPassword(payload.factors, at),
-      }));
+      const raised = await changeSession(session, find, (current) =>
+        deps.sessions.rise(current, {
+          ...current.payload,
+          factors: withPassword(current.payload.factors, at),
+        }),
+      ).catch((error: unknown) => {
+        deps.onLeftover(username, error);
+        return null;
+      });
       return { status: 'changed', raised };
     },
   };

@@ -4,9 +4,9 @@ import type { RecoveryCodes } from '../factors/recovery-codes.ts';
 import type { RateLimits, Throttle } from '../factors/throttle.ts';
 import type { TotpFactor } from '../factors/totp-factor.ts';
 import type { Clock } from '../lib/clock.ts';
+import { changeSession } from './change-session.ts';
 import type { SecondFactorMethod } from './next-step.ts';
 import type { Notices, NoticeSource } from './notices.ts';
-import { type RaisedSession, riseSession } from './rise-session.ts';
 
 /** The second factor of a person who is signed in: what he has, and showing it. */
 export interface SecondFactor {
@@ -27,10 +27,12 @@ export interface SecondFactorAttempt {
   /** As it was typed. */
   readonly code: string;
   readonly from: NoticeSource & { readonly ip: string };
+  /** The session as it is now. */
+  readonly find: () => Promise<GatewaySession | null>;
 }
 
 export type SecondFactorResult =
-  | ({ readonly status: 'success' } & RaisedSession)
+  | { readonly status: 'success'; readonly session: GatewaySession; readonly token: string }
   /** Wrong, used, banned, not enrolled: one answer for all. */
   | { readonly status: 'failure' }
   /** Milliseconds until the address may ask again. */
@@ -112,7 +114,7 @@ export function createSecondFactor(deps: SecondFactorDeps): SecondFactor {
     },
 
     async complete(attempt) {
-      const { session, method, from } = attempt;
+      const { session, method, from, find } = attempt;
       const retryAfter = await rateLimits.take('second_factor_totp', from.ip);
       if (retryAfter !== null) {
         events.attemptRefused({ username: session.userId, ip: from.ip, proof: method, why: 'rate-limit' });
@@ -122,10 +124,10 @@ export function createSecondFactor(deps: SecondFactorDeps): SecondFactor {
       if (!verdict.holds) return { status: 'failure' };
       if (verdict.recoveryCodesLeft !== undefined) tellOfRecoveryCode(attempt, verdict.recoveryCodesLeft);
       const at = clock.now();
-      const risen = await riseSession(sessions, session, (payload) => ({
-        ...payload,
-        factors: [...payload.factors.filter((factor) => factor.method !== method), { method, at }],
-      }));
+      const risen = await changeSession(session, find, (current) => {
+        const others = current.payload.factors.filter((factor) => factor.method !== method);
+        return sessions.rise(current, { ...current.payload, factors: [...others, { method, at }] });
+      });
       return risen ? { status: 'success', ...risen } : { status: 'failure' };
     },
   };

@@ -6,6 +6,7 @@ import type { SessionFinder } from '../authn/session-cookie.ts';
 import { requiredLevel } from '../decision/decide.ts';
 import type { Policy } from '../decision/policy.ts';
 import { anonymous } from '../decision/target.ts';
+import type { PasswordFactor } from '../factors/password-factor.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import { completeFirstFactor } from '../login/first-factor.ts';
@@ -13,6 +14,7 @@ import { nextStep, type NextStep, type SecondFactorMethod } from '../login/next-
 import { deletedPortalCookie, portalCookie } from '../login/portal-binding.ts';
 import type { NoticeSource } from '../login/notices.ts';
 import { parseRedirectTarget, type RedirectTarget } from '../login/redirect-target.ts';
+import type { SignInRecord } from '../login/sign-in-record.ts';
 import type { SecondFactor, SecondFactorResult } from '../login/second-factor.ts';
 import type { CookieDomain, CookieDomains } from '../sessions/cookie-domains.ts';
 import { deletedSessionCookie, sessionCookie } from '../sessions/session-cookie.ts';
@@ -83,11 +85,8 @@ export interface ActionDeps {
   readonly base: string;
   readonly clock: Clock;
   readonly random: Random;
-  readonly onAttempt: (attempt: {
-    readonly username: string;
-    readonly ip: string;
-    readonly success: boolean;
-  }) => void;
+  readonly password: PasswordFactor;
+  readonly signInRecord: SignInRecord;
 }
 
 /** Methods as proxies name them in `rm`. */
@@ -121,11 +120,17 @@ export function createActions(deps: ActionDeps): Actions {
     return { next: step, redirect };
   };
 
+  /** As configured: what a mail links to must not be what a request called us. */
+  const portalUrlOf = (request: RouteRequest): string => {
+    const configured = domainOf(request)?.portalUrl;
+    return configured ? configured.replace(/\/?$/, '/') : `${request.scheme}://${request.host}${deps.base}`;
+  };
+
   const sourceOf: Actions['sourceOf'] = (request) => ({
     ip: request.ip,
     userAgent: request.header('user-agent'),
     languages: request.header('accept-language'),
-    portalUrl: `${request.scheme}://${request.host}${deps.base}`,
+    portalUrl: portalUrlOf(request),
   });
 
   const sessionOf: Actions['sessionOf'] = async (request) => {
@@ -182,8 +187,8 @@ export function createActions(deps: ActionDeps): Actions {
           remember,
           cookieDomain,
           cookieHeader: request.header('cookie'),
-          userAgent: request.header('user-agent'),
-          ip: request.ip,
+          target: form.target ? { method: form.target.request.method, url: form.target.href } : undefined,
+          from: sourceOf(request),
         },
         deps,
       );
@@ -199,7 +204,7 @@ export function createActions(deps: ActionDeps): Actions {
     async showSecondFactor(request, session, { method, code, target }) {
       const cookieDomain = cookieDomainOf(request);
       const from = sourceOf(request);
-      const result = await secondFactor.complete({ session, method, code, from });
+      const result = await secondFactor.complete({ session, method, code, from, find: () => sessionOf(request) });
       if (result.status !== 'success') return result;
       const { session: risen, token } = result;
       return {

@@ -11,11 +11,17 @@ import type {
   TotpFactor,
 } from '../factors/totp-factor.ts';
 import type { Notice, Notices, NoticeSource } from '../login/notices.ts';
-import { updateSession } from '../login/rise-session.ts';
+import { changeSession } from '../login/change-session.ts';
 import type { Preferences } from '../storage/preferences.ts';
 
 /** A request that changes something, as mails and records tell of it. */
 export type FactorSource = NoticeSource & { readonly ip: string };
+
+/** The person's own session, and how it is read again. */
+export interface OwnSession {
+  readonly session: GatewaySession;
+  readonly find: () => Promise<GatewaySession | null>;
+}
 
 /**
  * What a person does with the second factors of his own. Everything throws when storage or session store cannot answer.
@@ -39,7 +45,7 @@ export interface TotpActions {
    * allowed, 'gone' when the session has ended meanwhile.
    */
   begin(
-    session: GatewaySession,
+    own: OwnSession,
     choice: Partial<TotpParameters>,
   ): Promise<TotpEnrolment | 'not-allowed' | 'gone'>;
   /** The enrolment that is under way in this session. */
@@ -48,8 +54,8 @@ export interface TotpActions {
    * Confirms it with a first code. The new authenticator takes the place of an earlier one; then the person's other
    * sessions end, as somebody else may hold that one.
    */
-  finish(session: GatewaySession, code: string, from: FactorSource): Promise<EnrolmentResult>;
-  cancel(session: GatewaySession): Promise<void>;
+  finish(own: OwnSession, code: string, from: FactorSource): Promise<EnrolmentResult>;
+  cancel(own: OwnSession): Promise<void>;
   /** Removes it with the recovery codes, and ends the person's other sessions. False when there was none. */
   remove(session: GatewaySession, from: FactorSource): Promise<boolean>;
 }
@@ -87,6 +93,12 @@ export function createFactorActions({ account, sessions, events, notices }: Fact
     const count = await sessions.endAllOf(session.userId, 'revoked', session.publicId);
     if (count > 0) tell(session, from, { kind: 'sessions-ended', count, by: 'person' });
   };
+
+  const update = (
+    { session, find }: OwnSession,
+    change: (payload: GatewayPayload) => GatewayPayload,
+  ): Promise<GatewaySession | null> =>
+    changeSession(session, find, (current) => sessions.update(current, change(current.payload)));
 
   if (!account) {
     return {
@@ -132,11 +144,11 @@ export function createFactorActions({ account, sessions, events, notices }: Fact
     return {
       choices: factor.choices,
 
-      async begin(session, choice) {
-        const enrolment = factor.beginEnrolment(ownerOf(session), choice);
+      async begin(own, choice) {
+        const enrolment = factor.beginEnrolment(ownerOf(own.session), choice);
         if (!enrolment) return 'not-allowed';
         const { sealed: totpEnrolment } = enrolment;
-        const changed = await updateSession(sessions, session, (payload) => ({ ...payload, totpEnrolment }));
+        const changed = await update(own, (payload) => ({ ...payload, totpEnrolment }));
         return changed ? enrolment : 'gone';
       },
 
@@ -146,7 +158,8 @@ export function createFactorActions({ account, sessions, events, notices }: Fact
       },
 
       // Not counted: who confirms has been shown the secret, and gains nothing by guessing.
-      async finish(session, code, from) {
+      async finish(own, code, from) {
+        const { session } = own;
         const { totpEnrolment: sealed } = session.payload;
         if (sealed === undefined) return { status: 'failure', reason: 'expired' };
         const { userId: username } = session;
@@ -156,15 +169,14 @@ export function createFactorActions({ account, sessions, events, notices }: Fact
         events.factorAdded({ username, ip: from.ip, factor: 'totp' });
         tell(session, from, { kind: 'factor-added', factor: 'totp' });
         if (isReplacing) await endOthers(session, from);
-        await updateSession(sessions, session, (payload) =>
+        await update(own, (payload) =>
           payload.totpEnrolment === sealed ? withoutEnrolment(payload) : payload,
         );
         return result;
       },
 
-      async cancel(session) {
-        if (session.payload.totpEnrolment !== undefined)
-          await updateSession(sessions, session, withoutEnrolment);
+      async cancel(own) {
+        if (own.session.payload.totpEnrolment !== undefined) await update(own, withoutEnrolment);
       },
 
       async remove(session, from) {

@@ -4,7 +4,7 @@ import type { Reply, Route, RouteRequest } from '../http/route.ts';
 import type { TotpParameters } from '../factors/totp.ts';
 import type { Actions } from './actions.ts';
 import type { ElevationGuard } from './elevation-guard.ts';
-import type { FactorActions, TotpActions } from './factors-actions.ts';
+import type { FactorActions, OwnSession, TotpActions } from './factors-actions.ts';
 import { maskAddress } from './mask-address.ts';
 import { members } from './members.ts';
 import { ownBrowserOnly } from './own-browser.ts';
@@ -26,6 +26,11 @@ export function createFactorsApi(deps: FactorsApiDeps): readonly Route[] {
   const ownBrowser = ownBrowserOnly(actions, {
     stranger: forbidden,
     unbound: () => ko(403, 'This browser did not sign in to this session. Sign in again, then repeat this.'),
+  });
+
+  const ownOf = (session: GatewaySession, request: RouteRequest): OwnSession => ({
+    session,
+    find: () => actions.sessionOf(request),
   });
 
   type Handle = (session: GatewaySession, request: RouteRequest) => Promise<Reply>;
@@ -95,7 +100,7 @@ export function createFactorsApi(deps: FactorsApiDeps): readonly Route[] {
         return ko(400, 'The members algorithm, length and period are required.');
       // Compared with what is allowed, whatever they are.
       const choice = { algorithm, digits: length, period } as TotpParameters;
-      const enrolment = await totp.begin(session, choice);
+      const enrolment = await totp.begin(ownOf(session, request), choice);
       if (enrolment === 'not-allowed') return ko(400, 'These parameters are not allowed.');
       if (enrolment === 'gone') return failed();
       return ok({ base32_secret: enrolment.secret, otpauth_url: enrolment.url });
@@ -103,11 +108,11 @@ export function createFactorsApi(deps: FactorsApiDeps): readonly Route[] {
     route('POST', REGISTER, elevated.json, async (session, request) => {
       const { token } = members(request.body, { token: 'string' });
       if (token === undefined || !/^(?:\d{6}|\d{8})$/.test(token)) return ko(400, 'The code is malformed.');
-      const result = await totp.finish(session, token, actions.sourceOf(request));
+      const result = await totp.finish(ownOf(session, request), token, actions.sourceOf(request));
       return result.status === 'success' ? ok() : failed();
     }),
-    route('DELETE', REGISTER, elevated.json, async (session) => {
-      await totp.cancel(session);
+    route('DELETE', REGISTER, elevated.json, async (session, request) => {
+      await totp.cancel(ownOf(session, request));
       return ok();
     }),
   ];

@@ -101,7 +101,14 @@ export interface SessionEntry {
 export interface ProblemPage {
   readonly page: 'problem';
   readonly status: number;
-  readonly code: 'not-found' | 'unavailable' | 'bad-request' | 'internal' | 'forbidden' | 'sign-in-again';
+  readonly code:
+    | 'not-found'
+    | 'unavailable'
+    | 'bad-request'
+    | 'internal'
+    | 'forbidden'
+    | 'sign-in-again'
+    | 'too-many';
   /** What the log knows this request by; an empty one is not shown. */
   readonly requestId: string;
   /** An address that is worth another GET, offered for `unavailable` and `internal`; default: the portal's start page. */

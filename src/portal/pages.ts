@@ -161,7 +161,7 @@ export function createPages(deps: PageDeps): {
       return seeOther(redirect ?? `${base}${queryOf(request, target)}`, result.cookies);
     } catch (error) {
       const name = error instanceof Error ? error.name : '';
-      if (name === 'BackendUnavailable' || name === 'StoreUnavailable') return back('unavailable');
+      if (OUTAGES.has(name)) return back('unavailable');
       throw error;
     }
   };
@@ -198,10 +198,18 @@ export function createPages(deps: PageDeps): {
   };
 }
 
+/** By name: what does not answer is asked for on several floors of the house. */
+const OUTAGES: ReadonlySet<string> = new Set([
+  'BackendUnavailable',
+  'StoreUnavailable',
+  'StorageUnavailable',
+]);
+
 const PROBLEMS: Readonly<Record<number, Extract<Page, { page: 'problem' }>['code']>> = {
   403: 'forbidden',
   404: 'not-found',
   405: 'not-found',
+  429: 'too-many',
   503: 'unavailable',
 };
 
