@@ -210,8 +210,7 @@ export function createActions(deps: ActionDeps): Actions {
     async showSecondFactor(request, session, { method, code, target }) {
       const cookieDomain = cookieDomainOf(request);
       const from = sourceOf(request);
-      const find = (): Promise<GatewaySession | null> => sessionOf(request);
-      const result = await secondFactor.complete({ session, method, code, from, find });
+      const result = await secondFactor.complete({ session, method, code, from, find: () => sessionOf(request) });
       if (result.status !== 'success') return result;
       const { session: risen, token } = result;
       return {
