@@ -7,8 +7,15 @@ import type { Actions } from './actions.ts';
 import { createSecondFactorApi } from './second-factor-api.ts';
 import { createSessionsApi } from './sessions-api.ts';
 
+/** What clients are told that they may show. */
+export interface Offers {
+  readonly passwordChange: boolean;
+  /** Here, or where the administrator says. */
+  readonly passwordReset: boolean;
+}
+
 /** The JSON door of the portal: Authelia's paths, envelopes and status codes. */
-export function createApiRoutes(actions: Actions): readonly Route[] {
+export function createApiRoutes(actions: Actions, offers: Offers): readonly Route[] {
   const signedIn =
     (status: 401 | 403): NonNullable<Route['guard']> =>
     async (request) =>
@@ -47,9 +54,12 @@ export function createApiRoutes(actions: Actions): readonly Route[] {
       path: '/api/configuration',
       kind: 'json',
       guard: signedIn(403),
-      // No second factor and no password change exists in this release: nothing is offered.
       handle: () =>
-        ok({ available_methods: [], password_change_disabled: true, password_reset_disabled: true }),
+        ok({
+          available_methods: [],
+          password_change_disabled: !offers.passwordChange,
+          password_reset_disabled: !offers.passwordReset,
+        }),
     },
     {
       method: 'POST',
