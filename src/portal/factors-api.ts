@@ -140,7 +140,9 @@ export function createFactorsApi(deps: FactorsApiDeps): readonly Route[] {
     }),
     route('POST', RECOVERY, elevated.json, async (session, request) => {
       const codes = await factors.renewRecoveryCodes(session, actions.sourceOf(request));
-      return codes ? ok({ codes }) : ko(409, 'Recovery codes stand for another second factor; there is none.');
+      return codes
+        ? ok({ codes })
+        : ko(409, 'Recovery codes stand for another second factor; there is none.');
     }),
   ];
 }

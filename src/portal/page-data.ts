@@ -139,14 +139,7 @@ export interface PasswordRequirement {
 }
 
 /** A key `password.error.<code>`; with `refused` a reason comes, in the words of the user backend. */
-export type PasswordError =
-  | 'wrong'
-  | 'same'
-  | 'weak'
-  | 'impossible'
-  | 'missing'
-  | 'refused'
-  | 'unavailable';
+export type PasswordError = 'wrong' | 'same' | 'weak' | 'impossible' | 'missing' | 'refused' | 'unavailable';
 
 /** A new password for who knows the old one: posts `old` and `new` to `form/password`. */
 export interface PasswordPage {
@@ -205,7 +198,13 @@ export interface ProblemPage {
   readonly retry?: string;
 }
 
-export type Page = LoginPage | SignedInPage | SecondFactorPage | LogoutPage | SessionsPage | ProblemPage
+export type Page =
+  | LoginPage
+  | SignedInPage
+  | SecondFactorPage
+  | LogoutPage
+  | SessionsPage
+  | ProblemPage
   | ElevationPage
   | PasswordPage
   | ResetStartPage
