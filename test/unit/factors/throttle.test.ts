@@ -189,12 +189,12 @@ describe('at one time', () => {
     const { throttle, banned, timers } = fakeThrottle();
     const attempts = await Promise.all([1, 2, 3].map(() => throttle.begin({ ...JOHN, proof: 'basic' })));
     const fourth = throttle.begin({ ...JOHN, proof: 'basic' });
+    while (timers.waits.length === 0) await new Promise((done) => setImmediate(done));
     for (const attempt of attempts) {
       if (attempt === 'banned') throw new Error('banned');
       await attempt.succeeded();
     }
     expect(await fourth).not.toBe('banned');
-    expect(timers.waits.length).toBeGreaterThan(0);
     expect(banned).toEqual([]);
   });
 
@@ -279,6 +279,19 @@ describe('somebody whose password is remembered', () => {
     await failTimes(3, throttle);
     expect(await throttle.allows(JOHN)).toBe(false);
   });
+});
+
+test('of refusals one in ten seconds is written for each client, and every one is told', async () => {
+  const clock = fakeClock();
+  const { throttle, logged, refused } = fakeThrottle({ max_retries: 1 }, { clock });
+  await failTimes(1, throttle);
+  for (let i = 0; i < 30; i++) {
+    expect(await fail(throttle)).toBe(false);
+    clock.advance(1000);
+  }
+  await fail(throttle, { ip: '198.51.100.9' });
+  expect(logged.filter(({ outcome }) => outcome === 'banned')).toHaveLength(4);
+  expect(refused).toHaveLength(31);
 });
 
 test('the log of attempts has what was tried, without the query of where to', async () => {
