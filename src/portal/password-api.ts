@@ -154,7 +154,10 @@ export function createPasswordResetApi(deps: {
           case 'refused':
             return { ...ko(200, REFUSED), cookies: keep(result.permission) };
           case 'unavailable':
-            throw result.cause;
+            return {
+              ...ko(503, 'Service Unavailable', { 'Retry-After': '2' }),
+              cookies: keep(result.permission),
+            };
         }
       },
     },
