@@ -60,6 +60,16 @@ export interface SecondFactorPage {
   readonly error: 'code' | 'missing' | 'busy' | null;
 }
 
+/** The password once more: the target asks for a fresh one. Posts `password` to `action`. */
+export interface PasswordAgainPage {
+  readonly page: 'password-again';
+  readonly displayName: string;
+  readonly username: string;
+  readonly target: PageTarget | null;
+  readonly action: string;
+  readonly error: 'credentials' | 'missing' | null;
+}
+
 /**
  * What protects the account, and the ways to change it: `settings/totp`, `settings/recovery-codes`, `settings/password`,
  * `settings/sessions`; the authenticator is removed by a post to `form/totp/remove`. Times are milliseconds since 1970.
@@ -175,7 +185,7 @@ export interface ProblemPage {
   readonly retry?: string;
 }
 
-export type Page = LoginPage | SignedInPage | SecondFactorPage | SecurityPage | TotpPage | RecoveryCodesPage | LogoutPage | SessionsPage | ProblemPage;
+export type Page = LoginPage | SignedInPage | SecondFactorPage | PasswordAgainPage | SecurityPage | TotpPage | RecoveryCodesPage | LogoutPage | SessionsPage | ProblemPage;
 
 /** Everything that a page needs; it is embedded in the page for the browser to take over. */
 export interface PageData {

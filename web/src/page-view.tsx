@@ -2,6 +2,7 @@ import type { JSX } from 'preact';
 import type { PageData } from '../../src/portal/page-data.ts';
 import { LoginView } from './pages/login.tsx';
 import { LogoutView } from './pages/logout.tsx';
+import { PasswordAgainView } from './pages/password-again.tsx';
 import { ProblemView } from './pages/problem.tsx';
 import { RecoveryCodesView } from './pages/recovery-codes.tsx';
 import { SecondFactorView } from './pages/second-factor.tsx';
@@ -22,6 +23,8 @@ export function PageView({ data }: { readonly data: PageData }): JSX.Element {
       return <SignedInView page={page} base={base} t={t} />;
     case 'second-factor':
       return <SecondFactorView page={page} base={base} t={t} />;
+    case 'password-again':
+      return <PasswordAgainView page={page} base={base} t={t} />;
     case 'security':
       return <SecurityView page={page} base={base} t={t} />;
     case 'totp':
