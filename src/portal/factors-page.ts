@@ -7,6 +7,7 @@ import type { TotpEnrolment } from '../factors/totp-factor.ts';
 import type { Actions } from './actions.ts';
 import { BACK, type ElevationGuard } from './elevation-guard.ts';
 import type { FactorActions, OwnSession, TotpActions } from './factors-actions.ts';
+import type { Offers } from './factors-api.ts';
 import type { RecoveryCodesPage, SecurityPage, TotpPage } from './page-data.ts';
 import type { ShowPage } from './pages.ts';
 import { choice, fieldOf } from './posted.ts';
@@ -14,12 +15,13 @@ import { choice, fieldOf } from './posted.ts';
 interface FactorsPageDeps {
   readonly actions: Pick<Actions, 'cookieDomainOf' | 'sessionOf' | 'sourceOf'>;
   readonly factors: FactorActions;
-  readonly elevated: ElevationGuard;
+  /** Null where nobody can be elevated: then no factor can be changed. */
+  readonly elevated: ElevationGuard | null;
   readonly clock: Clock;
   /** `/` or `/segment/`. */
   readonly base: string;
   readonly show: ShowPage;
-  readonly canChangePassword: boolean;
+  readonly offers: Pick<Offers, 'passwordChange'>;
 }
 
 /** The account: what protects it, and the pages and forms on which that is changed. */
@@ -65,7 +67,7 @@ export function createFactorsPages(deps: FactorsPageDeps): readonly Route[] {
       totp: totp && { createdAt: totp.createdAt, lastUsedAt: totp.lastUsedAt },
       canAddTotp: available.includes('totp'),
       recoveryCodes,
-      canChangePassword: deps.canChangePassword,
+      canChangePassword: deps.offers.passwordChange,
       done: choice(request.query.get('done'), DONE),
       error: choice(request.query.get('error'), SECURITY_ERRORS),
     };
@@ -77,7 +79,7 @@ export function createFactorsPages(deps: FactorsPageDeps): readonly Route[] {
     return show(request, { ...NO_CODES, left: recoveryCodes, canMake: totp !== null });
   };
 
-  const totpRoutes = (totp: TotpActions): readonly Route[] => [
+  const totpRoutes = (totp: TotpActions, elevated: ElevationGuard): readonly Route[] => [
     route('GET', BACK.totp, elevated.page('totp'), async (session, request) => {
       const pending = totp.pending(session);
       const found = pending ? null : await factors.overview(session.userId);
@@ -117,9 +119,7 @@ export function createFactorsPages(deps: FactorsPageDeps): readonly Route[] {
     }),
   ];
 
-  return [
-    route('GET', BACK.security, null, security),
-    ...(factors.totp ? totpRoutes(factors.totp) : []),
+  const recoveryRoutes = (elevated: ElevationGuard): readonly Route[] => [
     route('GET', BACK['recovery-codes'], elevated.page('recovery-codes'), recoveryCodesPage),
     // Answered with the page itself: the codes stand nowhere else.
     route('POST', 'form/recovery-codes', elevated.page('recovery-codes'), async (session, request) => {
@@ -127,6 +127,12 @@ export function createFactorsPages(deps: FactorsPageDeps): readonly Route[] {
       if (!codes) return to('recovery-codes');
       return show(request, { ...NO_CODES, codes, left: codes.length, canMake: true });
     }),
+  ];
+
+  return [
+    route('GET', BACK.security, null, security),
+    ...(factors.totp && elevated ? totpRoutes(factors.totp, elevated) : []),
+    ...(elevated ? recoveryRoutes(elevated) : []),
   ];
 }
 

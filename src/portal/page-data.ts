@@ -25,6 +25,8 @@ export interface LoginPage {
   readonly rememberMe: number | null;
   /** What was typed before, after an error. Never the password. */
   readonly username: string;
+  /** Where a forgotten password is reset: here, or where the administrator says; null: nowhere. */
+  readonly resetUrl: string | null;
   readonly error: FormError | null;
 }
 
@@ -167,6 +169,87 @@ export interface SessionEntry {
   readonly lastActiveAt: number;
 }
 
+/**
+ * The proof before credentials change: a code from the mail, asked for at `form/elevation/start` and given at
+ * `form/elevation/finish`, or a second factor, given at `form/elevation/second-factor`. Each form has `back` in its query.
+ */
+export interface ElevationPage {
+  readonly page: 'elevation';
+  readonly displayName: string;
+  readonly username: string;
+  /** The name of the page to which this leads. */
+  readonly back: string;
+  /** Where the code goes to, masked; null for a person without a mail address. */
+  readonly address: string | null;
+  /** A code from the mail is asked for, or would do. */
+  readonly needsCode: boolean;
+  /** A code was sent; `later`: the mail server has not taken it yet. */
+  readonly sent: 'now' | 'later' | null;
+  /** The second factor that is asked for, or would do; null when there is none. */
+  readonly secondFactor: 'totp' | 'recovery-code' | null;
+  /** It is asked for, whether there is a code or not. */
+  readonly needsSecondFactor: boolean;
+  /** A key `elevation.error.<code>`. */
+  readonly error: 'code' | 'second-factor' | 'missing' | 'not-sent' | 'busy' | null;
+}
+
+/** A rule for new passwords: a key `password.rule.<rule>`; `count` is the number in it. */
+export interface PasswordRequirement {
+  readonly rule:
+    | 'min_length'
+    | 'max_length'
+    | 'require_uppercase'
+    | 'require_lowercase'
+    | 'require_number'
+    | 'require_special'
+    | 'min_score';
+  readonly count: number;
+  /** The password that was tried breaks it. */
+  readonly isBroken: boolean;
+}
+
+/** A key `password.error.<code>`; with `refused` a reason comes, in the words of the user backend. */
+export type PasswordError = 'wrong' | 'same' | 'weak' | 'impossible' | 'missing' | 'refused' | 'unavailable';
+
+/** A new password for who knows the old one: posts `old` and `new` to `form/password`. */
+export interface PasswordPage {
+  readonly page: 'password';
+  readonly username: string;
+  readonly requirements: readonly PasswordRequirement[];
+  readonly isDone: boolean;
+  readonly error: PasswordError | null;
+  readonly reason: string | null;
+}
+
+/** Who has forgotten the password asks for a link: posts `username` to `form/reset-password/start`. */
+export interface ResetStartPage {
+  readonly page: 'reset-start';
+  /** Asked for. Nothing says whether there is such a person. */
+  readonly isDone: boolean;
+  readonly error: 'missing' | null;
+}
+
+/** What a mailed link opens: posts `token` and `new` to `form/reset-password`. */
+export interface ResetPage {
+  readonly page: 'reset';
+  /** `gone`: the link cannot be used (any more). */
+  readonly state: 'form' | 'gone' | 'done';
+  /** Of the link; empty when the browser keeps the permission. */
+  readonly token: string;
+  readonly requirements: readonly PasswordRequirement[];
+  readonly error: PasswordError | null;
+  readonly reason: string | null;
+}
+
+/** A link in a mail makes another one, or a code, useless: asks first, and posts `value` to `action`. */
+export interface RevokePage {
+  readonly page: 'revoke';
+  readonly what: 'link' | 'code';
+  readonly state: 'ask' | 'gone' | 'done';
+  readonly action: string;
+  readonly value: string;
+}
+
 /** Something went wrong. `code` is a key `problem.<code>` of the catalogue. */
 export interface ProblemPage {
   readonly page: 'problem';
@@ -185,7 +268,22 @@ export interface ProblemPage {
   readonly retry?: string;
 }
 
-export type Page = LoginPage | SignedInPage | SecondFactorPage | PasswordAgainPage | SecurityPage | TotpPage | RecoveryCodesPage | LogoutPage | SessionsPage | ProblemPage;
+export type Page =
+  | LoginPage
+  | SignedInPage
+  | SecondFactorPage
+  | PasswordAgainPage
+  | SecurityPage
+  | TotpPage
+  | RecoveryCodesPage
+  | LogoutPage
+  | SessionsPage
+  | ProblemPage
+  | ElevationPage
+  | PasswordPage
+  | ResetStartPage
+  | ResetPage
+  | RevokePage;
 
 /** Everything that a page needs; it is embedded in the page for the browser to take over. */
 export interface PageData {

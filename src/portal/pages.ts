@@ -24,6 +24,8 @@ export interface PageDeps {
   readonly branding: Pick<PageData, 'logo' | 'icon'>;
   /** `/` or `/segment/`. */
   readonly base: string;
+  /** Where a forgotten password is reset; null: nowhere. */
+  readonly resetUrl: string | null;
   /** `server.headers.csp_template`; null: ours. */
   readonly cspTemplate: string | null;
 }
@@ -94,6 +96,7 @@ export function createPages(deps: PageDeps): {
         pageTarget,
         refused,
         `${base}form/login${targetQuery(request, target)}`,
+        deps.resetUrl,
       );
       return show(request, page, 200, pageTarget);
     }
@@ -205,6 +208,7 @@ function loginPage(
   target: PageTarget | null,
   targetRefused: boolean,
   action: string,
+  resetUrl: string | null,
 ): Page {
   const { rememberMe } = domain.lifetimes;
   return {
@@ -215,6 +219,7 @@ function loginPage(
     requestMethod: methodIn(request),
     rememberMe: rememberMe < 0 ? null : Math.floor(rememberMe / 1000),
     username: '',
+    resetUrl,
     error: formError(request),
   };
 }

@@ -9,9 +9,7 @@ export function PasswordAgainView({ page, base, t }: ViewProps<PasswordAgainPage
   return (
     <>
       <h1>{t.text('password-again.heading')}</h1>
-      {target !== null && (
-        <p>{t.rich('password-again.site', { site: <SiteName site={target.site} /> })}</p>
-      )}
+      {target !== null && <p>{t.rich('password-again.site', { site: <SiteName site={target.site} /> })}</p>}
       {error !== null && (
         <div id="form-error">
           <Note tone="error">{t.text(`password-again.error.${error}`)}</Note>

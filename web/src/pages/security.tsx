@@ -84,7 +84,9 @@ function RecoveryCodes({ page, base, t }: ViewProps<SecurityPage>): JSX.Element 
   return (
     <section class="setting">
       <h2>{t.text('security.recovery-codes')}</h2>
-      <p>{left === 0 ? t.text('security.recovery-codes.none') : t.plural('security.recovery-codes.left', left)}</p>
+      <p>
+        {left === 0 ? t.text('security.recovery-codes.none') : t.plural('security.recovery-codes.left', left)}
+      </p>
       <a class={`button button-${left === 0 ? 'primary' : 'quiet'}`} href={`${base}settings/recovery-codes`}>
         {t.text(left === 0 ? 'security.recovery-codes.make' : 'security.recovery-codes.renew')}
       </a>

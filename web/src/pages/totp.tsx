@@ -83,7 +83,9 @@ function Confirm({
         <p>
           <code class="secret">{secret}</code>
         </p>
-        <p class="small">{t.text('totp.parameters', { algorithm, digits: `${digits}`, period: `${period}` })}</p>
+        <p class="small">
+          {t.text('totp.parameters', { algorithm, digits: `${digits}`, period: `${period}` })}
+        </p>
         <a href={url}>{t.text('totp.open-app')}</a>
       </details>
       <form method="post" action={`${base}form/totp/finish`}>
