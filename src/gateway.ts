@@ -30,6 +30,9 @@ import { createActions } from './portal/actions.ts';
 import { createApiRoutes } from './portal/api.ts';
 import { brandingOf, loadAssets } from './portal/assets.ts';
 import { openCatalogue } from './portal/catalogue.ts';
+import { createFactorActions } from './portal/factors-actions.ts';
+import { createFactorsApi } from './portal/factors-api.ts';
+import { createFactorsPages } from './portal/factors-page.ts';
 import { createPages } from './portal/pages.ts';
 import { createRateLimitGuard } from './portal/rate-limit-guard.ts';
 import { loadRenderer } from './portal/renderer.ts';
@@ -184,7 +187,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       }),
     );
 
-    const { secondFactor } = createGatewayFactors(next, {
+    const { secondFactor, account: factorAccount } = createGatewayFactors(next, {
       ...limits,
       storage,
       sessions,
@@ -243,6 +246,11 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       show: pages.show,
     });
     const offers = { passwordChange: flows.change !== null, passwordReset: resetUrl !== null };
+    const factorDoors = {
+      actions,
+      factors: createFactorActions({ account: factorAccount, sessions, events, notices: null }),
+      elevated: account.guard,
+    };
     const parts = [
       { name: 'sessions', check: () => sessions.ping() },
       ...(kept ? [{ name: 'storage', check: () => kept.storage.database.ping() }] : []),
@@ -268,7 +276,9 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       }),
       routes: [
         ...health,
-        ...createApiRoutes(actions, offers),
+        ...createApiRoutes(actions),
+        ...createFactorsApi({ ...factorDoors, usesTwoFactor: policy.usesTwoFactor, offers }),
+        ...createFactorsPages({ ...factorDoors, clock, base, show: pages.show, offers }),
         ...account.routes,
         ...pages.routes,
         ...createStaticRoutes(assets, catalogue),

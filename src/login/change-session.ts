@@ -20,5 +20,7 @@ export async function changeSession<T>(
     if (found?.publicId !== session.publicId) return null;
     current = found;
   }
-  throw new Error(`the session ${session.publicId} could not be changed: it changed ${ATTEMPTS} times meanwhile`);
+  throw new Error(
+    `the session ${session.publicId} could not be changed: it changed ${ATTEMPTS} times meanwhile`,
+  );
 }

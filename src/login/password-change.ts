@@ -50,7 +50,12 @@ export function createPasswordChange(deps: PasswordChangeDeps): PasswordChange {
       const flaw = await deps.newPassword.findFlaw(newPassword, profile);
       if (flaw) return { status: 'weak', flaw };
       const { ip } = source;
-      const person = await deps.password.check({ username, password: oldPassword, ip, proof: 'old-password' });
+      const person = await deps.password.check({
+        username,
+        password: oldPassword,
+        ip,
+        proof: 'old-password',
+      });
       if (person?.username !== username) return { status: 'wrong' };
       const except = session.publicId;
       const written = await deps.newPassword.write(profile, newPassword, { how: 'change', source, except });

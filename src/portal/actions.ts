@@ -49,7 +49,10 @@ export interface Actions {
   /** Where a request comes from, for the mail that tells of it. */
   sourceOf(request: RouteRequest): NoticeSource & { readonly ip: string };
   /** The `Set-Cookie` of a session that goes on under a new token. */
-  raisedCookie(request: RouteRequest, raised: { readonly session: GatewaySession; readonly token: string }): string;
+  raisedCookie(
+    request: RouteRequest,
+    raised: { readonly session: GatewaySession; readonly token: string },
+  ): string;
   /** The cookies to send. Ends the session for good: it holds for the very next request. */
   signOut(request: RouteRequest): Promise<readonly string[]>;
   /** Takes away those of our cookies that the browser sent. */
@@ -210,7 +213,13 @@ export function createActions(deps: ActionDeps): Actions {
     async showSecondFactor(request, session, { method, code, target }) {
       const cookieDomain = cookieDomainOf(request);
       const from = sourceOf(request);
-      const result = await secondFactor.complete({ session, method, code, from, find: () => sessionOf(request) });
+      const result = await secondFactor.complete({
+        session,
+        method,
+        code,
+        from,
+        find: () => sessionOf(request),
+      });
       if (result.status !== 'success') return result;
       const { session: risen, token } = result;
       return {

@@ -44,10 +44,7 @@ export interface TotpActions {
    * Begins an enrolment in the place of another one of this session; it holds ten minutes. Null when the choice is not
    * allowed, 'gone' when the session has ended meanwhile.
    */
-  begin(
-    own: OwnSession,
-    choice: Partial<TotpParameters>,
-  ): Promise<TotpEnrolment | 'not-allowed' | 'gone'>;
+  begin(own: OwnSession, choice: Partial<TotpParameters>): Promise<TotpEnrolment | 'not-allowed' | 'gone'>;
   /** The enrolment that is under way in this session. */
   pending(session: GatewaySession): TotpEnrolment | null;
   /**

@@ -62,6 +62,76 @@ export interface SecondFactorPage {
   readonly error: 'code' | 'missing' | 'busy' | null;
 }
 
+/** The password once more: the target asks for a fresh one. Posts `password` to `action`. */
+export interface PasswordAgainPage {
+  readonly page: 'password-again';
+  readonly displayName: string;
+  readonly username: string;
+  readonly target: PageTarget | null;
+  readonly action: string;
+  readonly error: 'credentials' | 'missing' | null;
+}
+
+/**
+ * What protects the account, and the ways to change it: `settings/totp`, `settings/recovery-codes`, `settings/password`,
+ * `settings/sessions`; the authenticator is removed by a post to `form/totp/remove`. Times are milliseconds since 1970.
+ */
+export interface SecurityPage {
+  readonly page: 'security';
+  /** When the page was made. */
+  readonly now: number;
+  readonly displayName: string;
+  readonly username: string;
+  readonly totp: { readonly createdAt: number; readonly lastUsedAt: number | null } | null;
+  readonly canAddTotp: boolean;
+  /** How many are left. */
+  readonly recoveryCodes: number;
+  readonly canChangePassword: boolean;
+  readonly done: 'totp-added' | 'totp-removed' | null;
+  /** There was nothing to remove. */
+  readonly error: 'gone' | null;
+}
+
+/**
+ * An authenticator is set up: first a button that posts to `form/totp/begin`, then the secret with a form that posts a
+ * first `code` to `form/totp/finish`; `form/totp/cancel` drops it.
+ */
+export interface TotpPage {
+  readonly page: 'totp';
+  /** Null before it has begun. */
+  readonly enrolment: {
+    /** `otpauth:`, with the secret. */
+    readonly url: string;
+    /** In groups of four. */
+    readonly secret: string;
+    /** Data of an SVG path for a view box of `0 0 size size`. */
+    readonly qrCode: { readonly size: number; readonly path: string };
+    readonly algorithm: string;
+    readonly digits: number;
+    /** Seconds. */
+    readonly period: number;
+  } | null;
+  /** The person has one already, which goes on working until the new one is confirmed. */
+  readonly isReplacing: boolean;
+  /** Fields of the first form with their options; only those with more than one. */
+  readonly choices: readonly {
+    readonly name: 'algorithm' | 'digits' | 'period';
+    readonly options: readonly string[];
+    readonly chosen: string;
+  }[];
+  readonly error: 'code' | 'missing' | 'expired' | null;
+}
+
+/** Recovery codes: how many are left, and right after they were made (by a post to `form/recovery-codes`) the codes. */
+export interface RecoveryCodesPage {
+  readonly page: 'recovery-codes';
+  /** Shown this once. */
+  readonly codes: readonly string[] | null;
+  readonly left: number;
+  /** The person has a second factor that they can stand for. */
+  readonly canMake: boolean;
+}
+
 /** A question with one button (and never a GET that does it): sign out. Posts to `action`. */
 export interface LogoutPage {
   readonly page: 'logout';
@@ -139,14 +209,7 @@ export interface PasswordRequirement {
 }
 
 /** A key `password.error.<code>`; with `refused` a reason comes, in the words of the user backend. */
-export type PasswordError =
-  | 'wrong'
-  | 'same'
-  | 'weak'
-  | 'impossible'
-  | 'missing'
-  | 'refused'
-  | 'unavailable';
+export type PasswordError = 'wrong' | 'same' | 'weak' | 'impossible' | 'missing' | 'refused' | 'unavailable';
 
 /** A new password for who knows the old one: posts `old` and `new` to `form/password`. */
 export interface PasswordPage {
@@ -205,7 +268,17 @@ export interface ProblemPage {
   readonly retry?: string;
 }
 
-export type Page = LoginPage | SignedInPage | SecondFactorPage | LogoutPage | SessionsPage | ProblemPage
+export type Page =
+  | LoginPage
+  | SignedInPage
+  | SecondFactorPage
+  | PasswordAgainPage
+  | SecurityPage
+  | TotpPage
+  | RecoveryCodesPage
+  | LogoutPage
+  | SessionsPage
+  | ProblemPage
   | ElevationPage
   | PasswordPage
   | ResetStartPage

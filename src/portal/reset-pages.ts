@@ -72,7 +72,8 @@ export function createResetPages(deps: ResetPagesDeps): readonly Route[] {
       kind: 'page',
       async handle(request) {
         actions.cookieDomainOf(request);
-        if (request.query.has('done')) return showUnreferred(show, request, pageOf(request, { state: 'done' }));
+        if (request.query.has('done'))
+          return showUnreferred(show, request, pageOf(request, { state: 'done' }));
         const proof = proofIn(request, request.query.get('token') ?? '');
         const state = proof && (await reset.isUsable(proof)) ? 'form' : 'gone';
         const token = state === 'form' && proof?.kind === 'link' ? proof.token : '';
