@@ -7,16 +7,18 @@ import type { Challenge, Scheme } from './authn/scheme.ts';
 import { type Degraded, createSessionFinder, createSessionScheme } from './authn/session-cookie.ts';
 import type { Configuration } from './config/schema.ts';
 import { compilePolicy } from './decision/policy.ts';
-import { createEvents, type Events } from './events.ts';
+import type { Events } from './events.ts';
 import { type Authorize, createAuthorize } from './forward-auth/authorize.ts';
 import type { AuthnStrategyConfig } from './forward-auth/config.ts';
 import type { Endpoint } from './forward-auth/endpoints.ts';
 import type { Dialect } from './forward-auth/respond.ts';
 import { cookieDomainsOf, openGatewaySessions, sessionStoreName } from './gateway-sessions.ts';
 import { openGatewayStorage } from './gateway-storage.ts';
+import { createGatewayTelemetry, type GatewayTelemetry } from './gateway-telemetry.ts';
 import { createHealthRoutes } from './http/health.ts';
+import { listenAddressOf } from './http/listen-on.ts';
 import type { Mount } from './http/route.ts';
-import { createHttpServer, type HttpContent, type HttpServer, type ListenAddress } from './http/server.ts';
+import { createHttpServer, type HttpContent, type HttpServer } from './http/server.ts';
 import { createTrustedProxies } from './http/trusted-proxies.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
@@ -43,14 +45,16 @@ export interface Gateway {
   readonly server: Server;
   /** Whether sessions outlive this process. */
   readonly keepsSessions: boolean;
+  /** What is told of it, and its metrics. */
+  readonly telemetry: Pick<GatewayTelemetry, 'events' | 'read' | 'server'>;
   /** The decision itself, for engines in this process. */
   readonly authorize: Authorize;
   listen(): Promise<void>;
   /**
    * Takes a new configuration, reads the users file and the certificate again. Throws, and changes nothing, when it cannot.
-   * Answers the keys whose change waits for a restart.
+   * The keys whose change waits for a restart are told by the event `reloaded`.
    */
-  reload(config: Configuration): Promise<readonly string[]>;
+  reload(config: Configuration): Promise<void>;
   /** Answers what is under way, closes the listener and the drivers. Within `deadline` milliseconds. */
   close(deadline?: number): Promise<void>;
 }
@@ -82,6 +86,7 @@ const FIXED = [
   'session.degraded',
   'storage',
   'notifier',
+  'telemetry',
   'log',
 ] as const;
 
@@ -95,7 +100,8 @@ interface Core {
 
 export async function createGateway(config: Configuration, deps: GatewayDeps): Promise<Gateway> {
   const { logger, clock = systemClock, random = systemRandom } = deps;
-  const events = createEvents(logger, { now: () => clock.now() });
+  const telemetry = createGatewayTelemetry(config, { logger, clock });
+  const { events } = telemetry;
   // The workers of one machine share its cores and memory.
   const { workers } = config.server;
   const hashQueue = openHashQueue(
@@ -114,10 +120,12 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
     random,
     logger,
     events,
+    meter: telemetry.storeMeter,
     lifetimesOf: (domain) => core.cookieDomains.get(domain)?.lifetimes ?? null,
   });
 
   const kept = await openGatewayStorage(config, { clock, random, logger, events });
+  telemetry.watch(kept);
 
   /** At once, rather than when the profile is next read. What fails here is made good then. */
   const onGone = (usernames: readonly string[]): void => {
@@ -134,7 +142,8 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
     const { file } = next.authentication_backend;
     if (!file)
       throw new Error('authentication_backend.file is not set, and this release has no other backend');
-    return userBackends.file(file, { random, timers: systemTimers, logger, hashQueue, onGone });
+    const deps = { random, timers: systemTimers, logger, hashQueue, onGone };
+    return telemetry.timed(await userBackends.file(file, deps));
   };
 
   const authorize: Authorize = (head) => core.content.authorize(head);
@@ -212,7 +221,8 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
         cookieDomains,
         trustedProxies,
         onOutcome(head, outcome, target, error) {
-          if (outcome.kind === 'allow' && error === undefined) return;
+          if (outcome.kind === 'allow' && error === undefined)
+            return events.accessAllowed(outcome.identity?.isDegraded ?? false);
           const reason = outcome.kind === 'bad-request' ? { reason: outcome.reason } : {};
           events.accessDecided({ outcome: outcome.kind, target, peer: head.peer, error, ...reason });
         },
@@ -241,7 +251,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       idleTimeout: serverConfig.timeouts.idle,
     },
     core.content,
-    { logger, random, clock },
+    { logger, random, clock, meter: telemetry.requestMeter },
   );
 
   const reportTending = (error: unknown): void => {
@@ -254,10 +264,12 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
   return {
     server: http.server,
     keepsSessions: sessionStoreName(config) !== 'memory',
+    telemetry,
     authorize,
 
     async listen() {
-      await http.listen(listenAddressOf(serverConfig));
+      await telemetry.listen();
+      await http.listen(listenAddressOf(serverConfig.address, serverConfig.workers > 1));
     },
 
     async reload(next) {
@@ -271,7 +283,8 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       core = built;
       if (certificate) http.setCertificate(certificate);
       if (!sameUsers) await before.users.close();
-      return FIXED.filter((key) => !isDeepStrictEqual(valueAt(next, key), valueAt(before.config, key)));
+      const waiting = FIXED.filter((key) => !isDeepStrictEqual(valueAt(next, key), valueAt(before.config, key)));
+      events.reloaded({ rules: next.access_control.rules.length, waiting });
     },
 
     async close(deadline = CLOSE_DEADLINE) {
@@ -281,6 +294,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       // A store that is down keeps nothing from ending; the last second's activity is lost then.
       await sessions.tend().catch(reportTending);
       await sessions.close();
+      await telemetry.close();
       await kept?.close();
       await core.users.close();
     },
@@ -331,16 +345,6 @@ function certificateOf({
   if (tls.certificate === undefined || tls.key === undefined) return null;
   const ca = tls.client_certificates.map((path) => readFileSync(path));
   return { cert: readFileSync(tls.certificate), key: readFileSync(tls.key), ...(ca.length > 0 && { ca }) };
-}
-
-/** Several workers listen on the port side by side, and the kernel spreads connections; a socket they share. */
-function listenAddressOf({ address, workers }: Configuration['server']): ListenAddress {
-  if (address.socketPath !== undefined) {
-    return { path: address.socketPath, ...(address.umask !== undefined && { umask: address.umask }) };
-  }
-  if (address.scheme === 'fd') return { fd: Number(address.host) };
-  const beside = workers > 1 ? { reusePort: true, exclusive: true } : {};
-  return { port: address.port, ...(address.host !== '' && { host: address.host }), ...beside };
 }
 
 function valueAt(config: Configuration, key: string): unknown {

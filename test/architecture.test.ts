@@ -23,13 +23,14 @@ const STEPS: readonly (readonly string[])[] = [
   ['portal', 'outposts', 'proxy'],
   ['config'],
   ['gateway-sessions', 'gateway-storage'],
+  ['gateway-telemetry'],
   ['gateway', 'outpost'],
   ['cli'],
   ['main'],
 ];
 
 /** The files that join the rooms. */
-const WIRING = ['gateway-sessions', 'gateway-storage', 'gateway', 'outpost'];
+const WIRING = ['gateway-sessions', 'gateway-storage', 'gateway-telemetry', 'gateway', 'outpost'];
 
 /** Neighbours that may know each other, with the reason. */
 const ALLOWED: Readonly<Record<string, string>> = {

@@ -110,6 +110,7 @@ async function run(
 
 async function reload(gateway: Gateway, source: ConfigurationSource, logger: OpenLogger): Promise<void> {
   logger.reopen();
+  const { events } = gateway.telemetry;
   try {
     const { config, problems } = loadConfiguration(source);
     for (const problem of problems) {
@@ -117,18 +118,12 @@ async function reload(gateway: Gateway, source: ConfigurationSource, logger: Ope
     }
     const refused = config ? findUnsupported(config).refused : [];
     if (!config || refused.length > 0) {
-      logger.error(
-        { refused: refused.join(', ') },
-        'the new configuration is not used; the last good one stays',
-      );
+      events.reloadRefused(config ? `this release cannot do ${refused.join(', ')}` : 'it has errors');
       return;
     }
-    const waiting = await gateway.reload(config);
-    logger.info({ rules: config.access_control.rules.length }, 'reloaded');
-    if (waiting.length > 0)
-      logger.warn({ keys: waiting.join(', ') }, 'these keys changed and wait for a restart');
+    await gateway.reload(config);
   } catch (error) {
-    logger.error({ error }, 'reload failed; the last good configuration stays');
+    events.reloadRefused('it cannot be put in force', error);
   }
 }
 
