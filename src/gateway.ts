@@ -7,14 +7,15 @@ import type { Challenge, Scheme } from './authn/scheme.ts';
 import { type Degraded, createSessionFinder, createSessionScheme } from './authn/session-cookie.ts';
 import type { Configuration } from './config/schema.ts';
 import { compilePolicy } from './decision/policy.ts';
-import type { Events } from './events.ts';
 import { type Authorize, createAuthorize } from './forward-auth/authorize.ts';
 import type { AuthnStrategyConfig } from './forward-auth/config.ts';
 import type { Endpoint } from './forward-auth/endpoints.ts';
 import type { Dialect } from './forward-auth/respond.ts';
 import { cookieDomainsOf, openGatewaySessions, sessionStoreName } from './gateway-sessions.ts';
+import { createGatewayFactors } from './gateway-factors.ts';
 import { openGatewayStorage } from './gateway-storage.ts';
 import { createGatewayTelemetry, type GatewayTelemetry } from './gateway-telemetry.ts';
+import { openGatewayThrottle } from './gateway-throttle.ts';
 import { createHealthRoutes } from './http/health.ts';
 import { listenAddressOf } from './http/listen-on.ts';
 import type { Mount } from './http/route.ts';
@@ -23,15 +24,18 @@ import { createTrustedProxies } from './http/trusted-proxies.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { type Random, systemRandom } from './lib/random.ts';
+import { createSignInRecord } from './login/sign-in-record.ts';
 import { createActions } from './portal/actions.ts';
 import { createApiRoutes } from './portal/api.ts';
 import { brandingOf, loadAssets } from './portal/assets.ts';
 import { openCatalogue } from './portal/catalogue.ts';
 import { createPages } from './portal/pages.ts';
 import { loadRenderer } from './portal/renderer.ts';
+import { deviceSummary } from './portal/sessions-device.ts';
 import { createStaticRoutes } from './portal/static.ts';
 import type { CookieDomains } from './sessions/cookie-domains.ts';
 import { StoreUnavailable } from './sessions/store.ts';
+import { createKnownDevices } from './storage/known-devices.ts';
 import type { UserBackend } from './users/backend.ts';
 import { HASH_MEMORY_BUDGET, hashConcurrency, openHashQueue } from './users/hash-queue.ts';
 import { userBackends } from './users/registry.ts';
@@ -126,6 +130,8 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
 
   const kept = await openGatewayStorage(config, { clock, random, logger, events });
   telemetry.watch(kept);
+  const storage = kept?.storage ?? null;
+  const throttleOf = openGatewayThrottle(storage, { clock, random, logger, events });
 
   /** At once, rather than when the profile is next read. What fails here is made good then. */
   const onGone = (usernames: readonly string[]): void => {
@@ -160,7 +166,8 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       maximumStaleness: next.authentication_backend.maximum_staleness,
       onRefreshFailure: (error) => events.profileNotRefreshed(error),
     });
-    const onAttempt: Events['passwordChecked'] = (attempt) => events.passwordChecked(attempt);
+    const limits = throttleOf(next);
+    const password = limits.passwordOf(users);
     const sessionScheme = createSessionScheme({ finder, sessions, degraded: degradedOf(next) });
     const schemeOf = (strategy: AuthnStrategyConfig): Scheme[] => {
       const header = BASIC_STRATEGIES[strategy.name];
@@ -168,7 +175,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       if (strategy.name !== 'HeaderLegacy' && !strategy.schemes.some((scheme) => scheme === 'basic'))
         return [];
       const options = { ...header, cacheLifespan: strategy.scheme_basic_cache_lifespan };
-      return [createBasicScheme(options, { users, clock, random, onAttempt })];
+      return [createBasicScheme(options, { users, password, throttle: limits.throttle, clock, random })];
     };
     const endpoints = Object.entries(next.server.endpoints.authz).map(
       ([name, { implementation, authn_strategies }]): Endpoint => ({
@@ -179,15 +186,37 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       }),
     );
 
+    const { secondFactor } = createGatewayFactors(next, {
+      ...limits,
+      storage,
+      sessions,
+      notices: null,
+      clock,
+      random,
+      logger,
+      events,
+    });
+    const signInRecord = createSignInRecord({
+      knownDevices: storage && createKnownDevices(storage),
+      notices: null,
+      events,
+      clock,
+      deviceOf: deviceSummary,
+      onFault: (error) => logger.error({ error }, 'the device of a sign-in could not be noted'),
+    });
+    const base = baseOf(next) === '' ? '/' : `${baseOf(next)}/`;
     const actions = createActions({
       cookieDomains,
       policy,
       users,
       sessions,
       finder,
+      secondFactor,
+      base,
       clock,
       random,
-      onAttempt,
+      password,
+      signInRecord,
     });
     const assetPath = next.server.asset_path;
     const override = assetPath === undefined ? {} : { override: `${assetPath}/locales` };
@@ -201,7 +230,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       random,
       theme: themeOf(next.theme),
       branding: brandingOf(assets),
-      base: baseOf(next) === '' ? '/' : `${baseOf(next)}/`,
+      base,
       cspTemplate: next.server.headers.csp_template ?? null,
     });
     const parts = [
@@ -220,6 +249,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
         policy,
         cookieDomains,
         trustedProxies,
+        clock,
         onOutcome(head, outcome, target, error) {
           if (outcome.kind === 'allow' && error === undefined)
             return events.accessAllowed(outcome.identity?.isDegraded ?? false);

@@ -22,7 +22,7 @@ const STEPS: readonly (readonly string[])[] = [
   ['forward-auth', 'oidc'],
   ['portal', 'outposts', 'proxy'],
   ['config'],
-  ['gateway-sessions', 'gateway-storage'],
+  ['gateway-sessions', 'gateway-storage', 'gateway-throttle'],
   ['gateway-telemetry'],
   ['gateway', 'outpost'],
   ['cli'],
@@ -30,7 +30,7 @@ const STEPS: readonly (readonly string[])[] = [
 ];
 
 /** The files that join the rooms. */
-const WIRING = ['gateway-sessions', 'gateway-storage', 'gateway-telemetry', 'gateway', 'outpost'];
+const WIRING = ['gateway-sessions', 'gateway-storage', 'gateway-throttle', 'gateway-telemetry', 'gateway', 'outpost'];
 
 /** Neighbours that may know each other, with the reason. */
 const ALLOWED: Readonly<Record<string, string>> = {

@@ -1,3 +1,4 @@
+import type { CompletedFactor } from '../decision/factors.ts';
 import type { AuthenticationLevel } from '../decision/target.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import type { MaybePromise } from '../lib/maybe-promise.ts';
@@ -8,6 +9,8 @@ import type { UserProfile } from '../users/backend.ts';
 export interface Identity {
   readonly user: UserProfile;
   readonly level: AuthenticationLevel;
+  /** What was proven, and when. */
+  readonly factors: readonly CompletedFactor[];
   /** Not from the store, which is down, but from what this process saw in it a short while ago: good for reading only. */
   readonly isDegraded?: boolean;
 }

@@ -14,7 +14,6 @@ const optionalSections = [
   'identity_validation',
   'totp',
   'webauthn',
-  'regulation',
   'password_policy',
   'ntp',
   'privacy_policy',
@@ -57,14 +56,6 @@ const gaps: readonly Gap[] = [
     key: 'server.endpoints.enable_expvars',
     kind: 'unused',
     isConfigured: (config) => config.server.endpoints.enable_expvars,
-  },
-  {
-    key: 'server.endpoints.rate_limits',
-    kind: 'unused',
-    isConfigured: (config) =>
-      Object.values(config.server.endpoints.rate_limits).some(
-        (limit) => !limit.enable || limit.buckets !== undefined,
-      ),
   },
   {
     key: 'server.endpoints.authz, scheme bearer',

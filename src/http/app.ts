@@ -61,7 +61,8 @@ export async function createApp(
     error: GatewayError,
     route?: Route,
   ): FastifyReply => {
-    const retry = error.status === 503 ? { 'Retry-After': '2' } : {};
+    const retry: Record<string, string> =
+      error.retryAfter === null ? {} : { 'Retry-After': String(error.retryAfter) };
     if (route?.kind === 'json') return send(request, reply, ko(error.status, error.message, retry), route);
     const path = pathOf(request);
     if (NO_PAGE.test(path) && route?.kind !== 'form') {

@@ -1,9 +1,10 @@
 import { levelOf } from '../authn/gateway-session.ts';
-import { GatewayError } from '../http/errors.ts';
 import { ko, ok, text } from '../http/reply.ts';
 import type { Reply, Route, RouteRequest } from '../http/route.ts';
 import { maskAddress } from './mask-address.ts';
+import { members } from './members.ts';
 import type { Actions } from './actions.ts';
+import { createSecondFactorApi } from './second-factor-api.ts';
 import { createSessionsApi } from './sessions-api.ts';
 
 /** The JSON door of the portal: Authelia's paths, envelopes and status codes. */
@@ -107,33 +108,10 @@ export function createApiRoutes(actions: Actions): readonly Route[] {
       kind: 'json',
       handle: (request) => userInfo(request, () => null),
     },
+    ...createSecondFactorApi(actions),
     ...createSessionsApi(actions),
   ];
 }
 
 const AUTHENTICATION_FAILED = 'Authentication failed. Check your credentials.';
 const REASON = { 401: 'Unauthorized', 403: 'Forbidden' } as const;
-
-interface MemberTypes {
-  string: string;
-  boolean: boolean;
-}
-
-/** The named members of a JSON body; null counts as absent, other members are ignored, another type is an error. */
-function members<const T extends Readonly<Record<string, keyof MemberTypes>>>(
-  body: unknown,
-  types: T,
-): { readonly [K in keyof T]?: MemberTypes[T[K]] } {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new GatewayError('malformed-body', 'The body must be a JSON object.');
-  }
-  const out: Record<string, unknown> = {};
-  for (const [name, type] of Object.entries(types)) {
-    const value: unknown = Object.hasOwn(body, name) ? (body as Record<string, unknown>)[name] : undefined;
-    if (value === undefined || value === null) continue;
-    if (typeof value !== type)
-      throw new GatewayError('malformed-body', `The member ${name} must be a ${type}.`);
-    out[name] = value;
-  }
-  return out as { readonly [K in keyof T]?: MemberTypes[T[K]] };
-}

@@ -38,14 +38,26 @@ export interface SignedInPage {
 }
 
 /**
- * The target demands a second factor and this installation offers none yet. Two ways out, both posted to `form/logout`:
- * plain, and with the target's URL as `rd` in the query for signing in there as somebody else.
+ * A second factor is asked for. Two ways out, both posted to `form/logout`: plain, and with the target's URL as `rd` in the
+ * query for signing in there as somebody else.
  */
 export interface SecondFactorPage {
   readonly page: 'second-factor';
   readonly displayName: string;
   readonly username: string;
   readonly target: PageTarget | null;
+  /** One was shown in this session already, and is to be shown once more. */
+  readonly isAgain: boolean;
+  /** Posts `code` to `action`; `others` lead to other methods that would do. Null: the person has none that would. */
+  readonly form: {
+    readonly method: 'totp' | 'recovery-code';
+    readonly action: string;
+    readonly others: readonly { readonly method: 'totp' | 'recovery-code'; readonly href: string }[];
+  } | null;
+  /** Where one that would do can be added; null where there is none, or none is needed. */
+  readonly enrol: string | null;
+  /** Why the form is shown again: a key `second-factor.error.<code>`. */
+  readonly error: 'code' | 'missing' | 'busy' | null;
 }
 
 /** A question with one button (and never a GET that does it): sign out. Posts to `action`. */
@@ -89,7 +101,14 @@ export interface SessionEntry {
 export interface ProblemPage {
   readonly page: 'problem';
   readonly status: number;
-  readonly code: 'not-found' | 'unavailable' | 'bad-request' | 'internal' | 'forbidden' | 'sign-in-again';
+  readonly code:
+    | 'not-found'
+    | 'unavailable'
+    | 'bad-request'
+    | 'internal'
+    | 'forbidden'
+    | 'sign-in-again'
+    | 'too-many';
   /** What the log knows this request by; an empty one is not shown. */
   readonly requestId: string;
   /** An address that is worth another GET, offered for `unavailable` and `internal`; default: the portal's start page. */

@@ -1,4 +1,3 @@
-import type { GatewaySession } from '../authn/gateway-session.ts';
 import { GatewayError } from '../http/errors.ts';
 import { seeOther } from '../http/reply.ts';
 import type { Reply, Route, RouteRequest } from '../http/route.ts';
@@ -6,10 +5,11 @@ import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { RedirectTarget } from '../login/redirect-target.ts';
 import type { CookieDomain } from '../sessions/cookie-domains.ts';
-import type { Actions, Step } from './actions.ts';
+import type { Actions } from './actions.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { FormError, Page, PageData, PageTarget, RenderPage } from './page-data.ts';
 import { contentSecurityPolicy } from './content-security-policy.ts';
+import { createSecondFactorPages } from './second-factor-page.ts';
 import { createSessionsPages } from './sessions-page.ts';
 
 export interface PageDeps {
@@ -27,15 +27,25 @@ export interface PageDeps {
   readonly cspTemplate: string | null;
 }
 
+/** A page as an answer. A page whose form may lead to another site names it as its target. */
+export type ShowPage = (
+  request: RouteRequest,
+  page: Page,
+  status?: number,
+  target?: PageTarget | null,
+) => Reply;
+
 /** The HTML door of the portal: pages by GET, forms by POST, everything complete without script. */
 export function createPages(deps: PageDeps): {
   readonly routes: readonly Route[];
   /** A page that says what went wrong. */
   readonly problem: (request: RouteRequest, status: number) => Reply;
+  /** A page as an answer, for the pages of other files. */
+  readonly show: ShowPage;
 } {
   const { actions, base } = deps;
 
-  const show = (request: RouteRequest, page: Page, status = 200, target: PageTarget | null = null): Reply => {
+  const show: ShowPage = (request, page, status = 200, target = null) => {
     const language = deps.catalogue.negotiate(request.header('accept-language'));
     const nonce = deps.random.bytes(18).toString('base64url');
     const direction = deps.catalogue.direction(language);
@@ -89,12 +99,20 @@ export function createPages(deps: PageDeps): {
     return text === '' ? '' : `?${text}`;
   };
 
+  const secondFactor = createSecondFactorPages({
+    actions,
+    base,
+    show,
+    targetIn: (request) => targetIn(request).target,
+    queryOf,
+  });
+
   const portal = async (request: RouteRequest): Promise<Reply> => {
     const domain = actions.cookieDomainOf(request);
     const session = await actions.sessionOf(request);
     const { target, refused } = targetIn(request);
-    const step = actions.next(session, domain, target);
-    if (step.next === 'target' && step.redirect !== null) return seeOther(step.redirect);
+    const step = await actions.next(session, domain, target);
+    if (step.next.kind === 'target' && step.redirect !== null) return seeOther(step.redirect);
     const pageTarget = target && { url: target.href, site: target.site };
     if (!session) {
       const page = loginPage(
@@ -106,7 +124,15 @@ export function createPages(deps: PageDeps): {
       );
       return show(request, page, 200, pageTarget);
     }
-    return show(request, signedInPage(session, step, pageTarget, formError(request)), 200, pageTarget);
+    if (SECOND_FACTOR_STEPS.has(step.next.kind)) return secondFactor.page(request, session, step);
+    const { displayName, username } = session.payload.profile;
+    const error = formError(request);
+    return show(
+      request,
+      { page: 'signed-in', displayName, username, target: pageTarget, error },
+      200,
+      pageTarget,
+    );
   };
 
   const signOutPage = async (request: RouteRequest): Promise<Reply> => {
@@ -135,7 +161,7 @@ export function createPages(deps: PageDeps): {
       return seeOther(redirect ?? `${base}${queryOf(request, target)}`, result.cookies);
     } catch (error) {
       const name = error instanceof Error ? error.name : '';
-      if (name === 'BackendUnavailable' || name === 'StoreUnavailable') return back('unavailable');
+      if (OUTAGES.has(name)) return back('unavailable');
       throw error;
     }
   };
@@ -159,23 +185,35 @@ export function createPages(deps: PageDeps): {
   });
   return {
     problem,
+    show,
     routes: [
       page('/', portal),
       page('/authenticated', portal),
       page('/logout', signOutPage),
       form('/form/login', signIn),
       form('/form/logout', signOut),
+      ...secondFactor.routes,
       ...createSessionsPages({ actions, base, show, clock: deps.clock }),
     ],
   };
 }
 
+/** By name: what does not answer is asked for on several floors of the house. */
+const OUTAGES: ReadonlySet<string> = new Set([
+  'BackendUnavailable',
+  'StoreUnavailable',
+  'StorageUnavailable',
+]);
+
 const PROBLEMS: Readonly<Record<number, Extract<Page, { page: 'problem' }>['code']>> = {
   403: 'forbidden',
   404: 'not-found',
   405: 'not-found',
+  429: 'too-many',
   503: 'unavailable',
 };
+
+const SECOND_FACTOR_STEPS: ReadonlySet<string> = new Set(['second-factor', 'enrol', 'out-of-reach']);
 
 const FORM_ERRORS: ReadonlySet<string> = new Set<FormError>([
   'credentials',
@@ -210,17 +248,6 @@ function loginPage(
 function formError(request: RouteRequest): FormError | null {
   const error = request.query.get('error');
   return error !== null && FORM_ERRORS.has(error) ? (error as FormError) : null;
-}
-
-function signedInPage(
-  session: GatewaySession,
-  step: Step,
-  target: PageTarget | null,
-  error: FormError | null,
-): Page {
-  const { displayName, username } = session.payload.profile;
-  if (step.next === 'second-factor') return { page: 'second-factor', displayName, username, target };
-  return { page: 'signed-in', displayName, username, target, error };
 }
 
 function searchOf(request: RouteRequest): string {

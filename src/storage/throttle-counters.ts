@@ -9,13 +9,19 @@ export interface ThrottleCounters {
   /**
    * Writes an attempt of this kind (`user`, `ip`, `totp` …) against a subject (the person, the address) and answers how
    * many there are in the last `window` milliseconds, itself included. Rejects with StorageUnavailable: then the secret must
-   * not be checked.
+   * not be checked. `against`: who was tried, where the subject is not a person; `clear` may ask for it.
    */
-  count(kind: string, subject: string, now: number, window: number): Promise<CountedAttempt>;
+  count(
+    kind: string,
+    subject: string,
+    now: number,
+    window: number,
+    against?: string,
+  ): Promise<CountedAttempt>;
   /** Takes an attempt back whose secret could not be checked, because the backend was out of reach. */
   takeBack(attempt: CountedAttempt): Promise<void>;
-  /** Forgets the attempts against a subject: the right secret was given. */
-  clear(kind: string, subject: string): Promise<void>;
+  /** Forgets the attempts of a subject, or only those against one person: the right secret was given. */
+  clear(kind: string, subject: string, against?: string): Promise<void>;
 }
 
 export interface CountedAttempt {
@@ -30,9 +36,9 @@ export function createThrottleCounters({
   random,
 }: Pick<Storage, 'database' | 'random'>): ThrottleCounters {
   return {
-    async count(kind, subject, now, window) {
+    async count(kind, subject, now, window, against = '') {
       const id = random.bytes(15).toString('base64url');
-      await sql.insertInto(table).values({ id, kind, subject, at: now }).execute();
+      await sql.insertInto(table).values({ id, kind, subject, against, at: now }).execute();
       const { count } = await sql
         .selectFrom(table)
         .select((expression) => expression.fn.countAll<number>().as('count'))
@@ -45,8 +51,13 @@ export function createThrottleCounters({
     async takeBack({ id }) {
       await sql.deleteFrom(table).where('id', '=', id).execute();
     },
-    async clear(kind, subject) {
-      await sql.deleteFrom(table).where('kind', '=', kind).where('subject', '=', subject).execute();
+    async clear(kind, subject, against) {
+      await sql
+        .deleteFrom(table)
+        .where('kind', '=', kind)
+        .where('subject', '=', subject)
+        .$if(against !== undefined, (query) => query.where('against', '=', against ?? ''))
+        .execute();
     },
   };
 }

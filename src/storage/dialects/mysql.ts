@@ -26,6 +26,7 @@ const WAITING = 64 * MAXIMUM_CONNECTIONS;
  */
 const SESSION = `set session sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',
 session innodb_lock_wait_timeout = 1, session lock_wait_timeout = 1`;
+const ISOLATION = 'set session transaction isolation level serializable';
 
 export const mysqlDialect: Dialect<MysqlConfig> = {
   engine: 'mysql',
@@ -84,6 +85,7 @@ async function openPool(config: MysqlConfig, { timers }: DialectDeps) {
       generations.set(connection, generation);
       try {
         await ask(connection, SESSION, []);
+        await ask(connection, ISOLATION, []);
       } catch (error) {
         connection.destroy();
         throw error;

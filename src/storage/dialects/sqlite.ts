@@ -49,11 +49,18 @@ export const sqliteDialect: Dialect<{ readonly path: string }> = {
       tableSuffix: () => Promise.resolve(' strict'),
       // Takes the lock of the one writer at once: a transaction that has begun never has to be given up for another.
       beginText: 'begin immediate',
-      createAdapter: () => new SqliteAdapter(),
+      createAdapter: () => new QueuedSqliteAdapter(),
       createCompiler: () => new SqliteQueryCompiler(),
     };
   },
 };
+
+/** The library need not lock its one connection: statements and transactions queue here. */
+class QueuedSqliteAdapter extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true;
+  }
+}
 
 interface Turn {
   readonly start: () => void;

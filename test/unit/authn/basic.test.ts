@@ -6,8 +6,10 @@ import {
   type BasicOptions,
   createBasicScheme,
 } from '../../../src/authn/basic.ts';
+import type { Regulation } from '../../../src/factors/throttle.ts';
 import { BackendUnavailable } from '../../../src/users/backend.ts';
 import { fakeClock, seededRandom } from '../../support/fake-clock.ts';
+import { fakePassword } from '../factors/fakes.ts';
 import { authnRequest, fakeHead, fakeUsers } from './fakes.ts';
 
 const PEOPLE = {
@@ -17,23 +19,25 @@ const PEOPLE = {
   gone: { password: 'secret', disabled: true },
 };
 
-function setUp(options: Partial<BasicOptions> = {}) {
+function setUp(options: Partial<BasicOptions> = {}, regulation: Partial<Regulation> = { max_retries: 0 }) {
   const users = fakeUsers(structuredClone(PEOPLE));
   const clock = fakeClock();
-  const attempts: { username: string; ip: string; success: boolean }[] = [];
+  const fake = fakePassword(users.backend, regulation, { clock });
+  const attempts = fake.checked;
   const scheme = createBasicScheme(
     { header: 'authorization', challenge: askAuthorization, cacheLifespan: 0, ...options },
     {
       users: users.backend,
+      password: fake.password,
+      throttle: fake.throttle,
       clock,
       random: seededRandom('basic'),
-      onAttempt: (attempt) => attempts.push(attempt),
     },
   );
   const header = options.header === 'proxy-authorization' ? 'proxy-authorization' : 'authorization';
   const ask = async (value: string) => scheme.authenticate(authnRequest(fakeHead({ [header]: value })));
   const login = (name: string, password: string) => ask(basic(`${name}:${password}`));
-  return { users, clock, attempts, scheme, ask, login };
+  return { users, fake, clock, attempts, scheme, ask, login };
 }
 
 const basic = (credentials: string | Buffer): string =>
@@ -41,6 +45,7 @@ const basic = (credentials: string | Buffer): string =>
 const john = {
   user: { username: 'john', displayName: 'JOHN', emails: ['john@example.com'], groups: ['dev'] },
   level: 1,
+  factors: [{ method: 'password', at: 1_800_000_000_000 }],
 };
 
 describe('credentials', () => {
@@ -50,7 +55,7 @@ describe('credentials', () => {
     expect(await login('JOHN', 'secret')).toEqual(john);
     expect(attempts).toEqual([
       { username: 'john', ip: '203.0.113.5', success: true },
-      { username: 'JOHN', ip: '203.0.113.5', success: true },
+      { username: 'john', ip: '203.0.113.5', success: true },
     ]);
   });
 
