@@ -24,6 +24,7 @@ import { createTrustedProxies } from './http/trusted-proxies.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { type Random, systemRandom } from './lib/random.ts';
+import { createNotices } from './login/notices.ts';
 import { createSignInRecord } from './login/sign-in-record.ts';
 import { createActions } from './portal/actions.ts';
 import { createApiRoutes } from './portal/api.ts';
@@ -130,6 +131,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
 
   const kept = await openGatewayStorage(config, { clock, random, logger, events });
   telemetry.watch(kept);
+  const notices = createNotices({ mail: kept?.mail ?? null, clock, events, deviceOf: deviceSummary });
   const storage = kept?.storage ?? null;
   const throttleOf = openGatewayThrottle(storage, { clock, random, logger, events });
 
@@ -190,7 +192,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       ...limits,
       storage,
       sessions,
-      notices: null,
+      notices,
       clock,
       random,
       logger,
@@ -198,7 +200,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
     });
     const signInRecord = createSignInRecord({
       knownDevices: storage && createKnownDevices(storage),
-      notices: null,
+      notices,
       events,
       clock,
       deviceOf: deviceSummary,
