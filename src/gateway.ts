@@ -219,6 +219,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       random,
       password,
       signInRecord,
+      events,
     });
     const assetPath = next.server.asset_path;
     const override = assetPath === undefined ? {} : { override: `${assetPath}/locales` };

@@ -24,6 +24,7 @@ export type AuditEvent =
   | 'proof.succeeded'
   | 'proof.failed'
   | 'ban.added'
+  | 'ban.revoked'
   | 'factor.added'
   | 'factor.removed'
   | 'recovery-codes.made'

@@ -61,17 +61,28 @@ export function createNotices({ mail, clock, events, deviceOf }: NoticeDeps): No
       if (!mail) return;
       const lost = (error: unknown): void => events.noticeLost(notice.kind, error);
       try {
-        const context = mailContext(person, from, clock.now());
-        if (!context) return;
-        const device = from.userAgent ? { device: deviceOf(from.userAgent) } : {};
-        const accountUrl = `${from.portalUrl}${PAGES[notice.kind]}`;
+        const written = noticeMail(person, from, notice, { at: clock.now(), deviceOf });
         // A queue that is full says so itself.
-        mail.enqueue(mailOf({ ...context, ...device, accountUrl }, notice)).catch(lost);
+        if (written) mail.enqueue(written).catch(lost);
       } catch (error) {
         lost(error);
       }
     },
   };
+}
+
+/** The mail of a notice; null for a person without an address. */
+export function noticeMail(
+  person: UserProfile,
+  from: NoticeSource,
+  notice: Notice,
+  { at, deviceOf }: { readonly at: number } & Pick<NoticeDeps, 'deviceOf'>,
+): MailNotice | null {
+  const context = mailContext(person, from, at);
+  if (!context) return null;
+  const device = from.userAgent ? { device: deviceOf(from.userAgent) } : {};
+  const accountUrl = `${from.portalUrl}${PAGES[notice.kind]}`;
+  return mailOf({ ...context, ...device, accountUrl }, notice);
 }
 
 /** Where the reader can look and act, below the portal. */
