@@ -64,7 +64,7 @@ export function createElevationGuard(deps: ElevationGuardDeps): ElevationGuard {
       guard((request, lack) => {
         if (lack.what === 'session') return seeOther(base);
         if (lack.what === 'browser') return deps.signInAgain(request);
-        return seeOther(`${base}settings/elevation?${new URLSearchParams({ back })}`);
+        return seeOther(`${base}settings/elevation?${new URLSearchParams({ back }).toString()}`);
       }),
   };
 }

@@ -35,7 +35,8 @@ export function createElevationPages(deps: ElevationPageDeps): readonly Route[] 
     request: RouteRequest,
     more: Readonly<Record<string, string>> = {},
     cookies?: readonly string[],
-  ): Reply => seeOther(`${base}${PATH}?${new URLSearchParams({ back: backIn(request), ...more })}`, cookies);
+  ): Reply =>
+    seeOther(`${base}${PATH}?${new URLSearchParams({ back: backIn(request), ...more }).toString()}`, cookies);
 
   const ownBrowser = ownBrowserOnly(actions, {
     stranger: () => seeOther(base),
@@ -79,7 +80,6 @@ export function createElevationPages(deps: ElevationPageDeps): readonly Route[] 
           username: profile.username,
           back: backIn(request),
           address: address === undefined ? null : maskAddress(address),
-          needsCode: !standing.elevated && !(standing.canSkip && standing.needsSecondFactor),
           sent: choice(request.query.get('sent'), SENT),
           secondFactor: methods[0] ?? null,
           needsSecondFactor: standing.needsSecondFactor,
