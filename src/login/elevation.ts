@@ -190,13 +190,13 @@ export function createElevation(deps: ElevationDeps): Elevation {
   };
 }
 
-/** What a promise that never rejects says within `ms` milliseconds, else null. */
-function within<T>(ms: number, promise: Promise<T>, timers: Timers): Promise<T | null> {
-  return new Promise((resolve) => {
-    const cancel = timers.after(ms, () => resolve(null));
-    void promise.then((value) => {
-      cancel();
-      resolve(value);
-    });
-  });
+/** What a promise says within `ms` milliseconds, else null. */
+async function within<T>(ms: number, promise: Promise<T>, timers: Timers): Promise<T | null> {
+  const { promise: late, resolve } = Promise.withResolvers<null>();
+  const cancel = timers.after(ms, () => resolve(null));
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    cancel();
+  }
 }
