@@ -23,13 +23,22 @@ const STEPS: readonly (readonly string[])[] = [
   ['portal', 'outposts', 'proxy'],
   ['config'],
   ['gateway-sessions', 'gateway-storage', 'gateway-throttle'],
+  ['gateway-factors', 'gateway-accounts'],
   ['gateway', 'outpost'],
   ['cli'],
   ['main'],
 ];
 
 /** The files that join the rooms. */
-const WIRING = ['gateway-sessions', 'gateway-storage', 'gateway-throttle', 'gateway', 'outpost'];
+const WIRING = [
+  'gateway-sessions',
+  'gateway-storage',
+  'gateway-throttle',
+  'gateway-factors',
+  'gateway-accounts',
+  'gateway',
+  'outpost',
+];
 
 /** Neighbours that may know each other, with the reason. */
 const ALLOWED: Readonly<Record<string, string>> = {
