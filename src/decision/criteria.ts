@@ -2,7 +2,7 @@
  * The criteria of a rule. Each asks one question about the facts of a request and answers yes, no or unknown: unknown
  * means that it would have to know who is asking. Deciding and explaining run the same criteria.
  */
-import { compileNetworks } from '../lib/ip-network.ts';
+import { type Address, compileAddressTest, parseAddress } from '../lib/ip-network.ts';
 import { compileRegex, type Regex } from '../lib/regex.ts';
 import { parseQuery } from './query.ts';
 import { anonymous, type Subject, type TargetRequest } from './target.ts';
@@ -20,6 +20,8 @@ export interface Facts {
   readonly resource: string;
   /** First value of each key; parsed when first asked for. */
   readonly query: ReadonlyMap<string, string>;
+  /** Where the visitor is, null when that is not known; parsed when first asked for. */
+  readonly address: Address | null;
 }
 
 export interface Criterion {
@@ -50,6 +52,7 @@ class ReadingFacts implements Facts {
   readonly isAnonymous: boolean;
   readonly resource: string;
   #query: ReadonlyMap<string, string> | undefined;
+  #address: Address | null | undefined;
 
   constructor(target: TargetRequest, subject: Subject, reading: string) {
     const { query } = target.url;
@@ -63,6 +66,11 @@ class ReadingFacts implements Facts {
   get query(): ReadonlyMap<string, string> {
     this.#query ??= parseQuery(this.target.url.query);
     return this.#query;
+  }
+
+  get address(): Address | null {
+    if (this.#address === undefined) this.#address = parseAddress(this.target.ip);
+    return this.#address;
   }
 }
 
@@ -198,7 +206,7 @@ export interface ResourceCriterion extends Criterion {
 
 export function compileResources(expressions: readonly string[]): ResourceCriterion {
   const compiled = expressions.map(compileExpression);
-  const prefixes = compiled.map(({ regex }) => regex.prefix);
+  const prefixes = compiled.flatMap(({ regex }) => regex.prefixes);
   return {
     name: 'resource',
     wants: expressions.join(', '),
@@ -259,8 +267,8 @@ export function compileMethods(methods: readonly string[]): Criterion {
   const allowed = new Set(methods);
   return {
     name: 'method',
-    hasSubject: false,
     wants: methods.join(', '),
+    hasSubject: false,
     test: (facts) => (allowed.has(facts.target.method) ? 'yes' : 'no'),
   };
 }
@@ -272,12 +280,12 @@ export function compileNetworkCriterion(
 ): Criterion {
   const texts = networks.flatMap((text) => (Object.hasOwn(named, text) ? (named[text] ?? []) : [text]));
   if (texts.length === 0) throw new Error(`networks: ${networks.join(', ')} holds no address`);
-  const contains = compileNetworks(texts);
+  const contains = compileAddressTest(texts);
   return {
     name: 'network',
-    hasSubject: false,
     wants: networks.join(', '),
-    test: (facts) => (contains(facts.target.ip) ? 'yes' : 'no'),
+    hasSubject: false,
+    test: (facts) => (contains(facts.address) ? 'yes' : 'no'),
   };
 }
 
@@ -300,6 +308,11 @@ function compileSubject(text: string): SubjectPredicate {
   return create(text.slice(prefix.length));
 }
 
+function isAll(subjects: readonly SubjectPredicate[], subject: Subject): boolean {
+  for (const holds of subjects) if (!holds(subject)) return false;
+  return true;
+}
+
 /** Lists of people, groups and clients: all of one list must hold, of any list. Unknown for anonymous visitors. */
 export function compileSubjects(lists: readonly (readonly string[])[]): Criterion {
   const compiled = lists.map((subjects) => subjects.map(compileSubject));
@@ -309,7 +322,8 @@ export function compileSubjects(lists: readonly (readonly string[])[]): Criterio
     hasSubject: true,
     test({ isAnonymous, subject }) {
       if (isAnonymous) return 'unknown';
-      return compiled.some((subjects) => subjects.every((holds) => holds(subject))) ? 'yes' : 'no';
+      for (const subjects of compiled) if (isAll(subjects, subject)) return 'yes';
+      return 'no';
     },
   };
 }
