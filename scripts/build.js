@@ -105,11 +105,13 @@ function licensesOf({ outputs }) {
       if (folder !== undefined) folders.add(join(root, folder));
     }
   }
-  const texts = [...folders].toSorted().map((folder) => {
-    const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-    const files = readdirSync(folder).filter((file) => /^(?:licen[cs]e|copying|notice)/i.test(file));
-    const bodies = files.map((file) => readFileSync(join(folder, file), 'utf8').trim());
-    return [`${name} ${version} (${license})`, ...bodies].join('\n\n');
-  });
+  const texts = [...folders]
+    .toSorted((a, b) => a.localeCompare(b))
+    .map((folder) => {
+      const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+      const files = readdirSync(folder).filter((file) => /^(?:licen[cs]e|copying|notice)/i.test(file));
+      const bodies = files.map((file) => readFileSync(join(folder, file), 'utf8').trim());
+      return [`${name} ${version} (${license})`, ...bodies].join('\n\n');
+    });
   return `The bundle beside this file holds these packages:\n\n${texts.join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
 }

@@ -106,9 +106,8 @@ function isInGroups(name: string, groups: readonly string[]): boolean {
   return groups.some((group) => sameText(group, name));
 }
 
-/** An expression with the meaning that groups named `User` and `Group` have. */
-function testRegex(regex: Regex, hasUser: boolean, hasGroup: boolean, text: string, facts: Facts): Answer {
-  if (!hasUser && !hasGroup) return regex.test(text) ? 'yes' : 'no';
+/** An expression with the meaning that groups named `User` and `Group` have; one of them it has. */
+function testPersonal(regex: Regex, hasUser: boolean, hasGroup: boolean, text: string, facts: Facts): Answer {
   if (facts.isAnonymous) return regex.test(text) ? 'unknown' : 'no';
   const groups = regex.match(text);
   if (groups === null) return 'no';
@@ -128,10 +127,13 @@ function compileExpression(source: string): Expression {
   const regex = compileRegex(source);
   const hasUser = regex.groupNames.includes('User');
   const hasGroup = regex.groupNames.includes('Group');
+  const hasSubject = hasUser || hasGroup;
   return {
     regex,
-    hasSubject: hasUser || hasGroup,
-    test: (text, facts) => testRegex(regex, hasUser, hasGroup, text, facts),
+    hasSubject,
+    test: hasSubject
+      ? (text, facts) => testPersonal(regex, hasUser, hasGroup, text, facts)
+      : (text) => (regex.test(text) ? 'yes' : 'no'),
   };
 }
 
@@ -207,12 +209,16 @@ export interface ResourceCriterion extends Criterion {
 export function compileResources(expressions: readonly string[]): ResourceCriterion {
   const compiled = expressions.map(compileExpression);
   const prefixes = compiled.flatMap(({ regex }) => regex.prefixes);
+  const [first] = compiled;
+  const only = compiled.length === 1 ? first : undefined;
   return {
     name: 'resource',
     wants: expressions.join(', '),
     hasSubject: compiled.some(({ hasSubject }) => hasSubject),
     prefixes: prefixes.includes('') ? null : prefixes,
-    test: (facts) => anyOf(compiled, (expression) => expression.test(facts.resource, facts)),
+    test: only
+      ? (facts) => only.test(facts.resource, facts)
+      : (facts) => anyOf(compiled, (expression) => expression.test(facts.resource, facts)),
   };
 }
 

@@ -26,7 +26,8 @@ function firstMatch(policy: Policy, facts: Facts): Rule | null {
     for (const { rule, open } of general) if (holds(open, facts)) return rule;
     return null;
   }
-  const special = byPath.find(facts.resource).sort((a, b) => a.rule.index - b.rule.index);
+  const special = byPath.find(facts.resource);
+  if (special.length > 1) special.sort((a, b) => a.rule.index - b.rule.index);
   let next = 0;
   for (const candidate of special) {
     for (

@@ -35,7 +35,7 @@ export interface RuleIndex<R> {
 const maxHosts = 4096;
 const maxPlans = 64;
 /** Below this many, asking each is as fast as sorting them out. */
-const minIndexed = 8;
+const minIndexed = 4;
 
 /** Remembers at least the `size` latest keys, and at most twice as many. */
 function boundedMap<T>(size: number): { get(key: string): T | undefined; set(key: string, value: T): void } {

@@ -23,7 +23,11 @@ function headOf(error: Error): string {
 
 function describe(site: NodeJS.CallSite): string {
   const text = String(site);
-  const [script, line, column] = [site.getScriptNameOrSourceURL(), site.getLineNumber(), site.getColumnNumber()];
+  const [script, line, column] = [
+    site.getScriptNameOrSourceURL(),
+    site.getLineNumber(),
+    site.getColumnNumber(),
+  ];
   if (script === null || line === null || column === null || !script.startsWith('file:')) return text;
   // Positions count from 0 in a map and from 1 in a trace.
   const entry = mapOf(script)?.findEntry(line - 1, column - 1);
