@@ -269,9 +269,15 @@ export function compileQuery(lists: readonly (readonly QueryTest[])[]): Criterio
   };
 }
 
-export function compileMethods(methods: readonly string[]): Criterion {
+/** The method criterion, with what an index by method needs to know. */
+export interface MethodCriterion extends Criterion {
+  readonly methods: ReadonlySet<string>;
+}
+
+export function compileMethods(methods: readonly string[]): MethodCriterion {
   const allowed = new Set(methods);
   return {
+    methods: allowed,
     name: 'method',
     wants: methods.join(', '),
     hasSubject: false,

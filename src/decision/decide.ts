@@ -21,7 +21,7 @@ function holds(criteria: readonly Criterion[], facts: Facts): boolean {
 
 /** The first rule that matches, in the order of the configuration. */
 function firstMatch(policy: Policy, facts: Facts): Rule | null {
-  const { general, byPath } = policy.index.find(facts.target.url.host);
+  const { general, byPath } = policy.index.find(facts.target.url.host, facts.target.method);
   if (byPath === null) {
     for (const { rule, open } of general) if (holds(open, facts)) return rule;
     return null;
