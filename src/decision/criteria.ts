@@ -30,7 +30,7 @@ export interface Criterion {
   readonly hasSubject: boolean;
   /** What it asks for, in the words of the configuration. */
   readonly wants: string;
-  test(facts: Facts): Answer;
+  readonly test: (facts: Facts) => Answer;
 }
 
 /** One test of the `query` criterion, as the configuration has it. `value` is absent for present and absent. */
@@ -320,22 +320,28 @@ function compileSubject(text: string): SubjectPredicate {
   return create(text.slice(prefix.length));
 }
 
-function isAll(subjects: readonly SubjectPredicate[], subject: Subject): boolean {
-  for (const holds of subjects) if (!holds(subject)) return false;
-  return true;
+function allOf(predicates: readonly SubjectPredicate[]): SubjectPredicate {
+  const [first] = predicates;
+  return predicates.length === 1 && first ? first : (subject) => predicates.every((holds) => holds(subject));
+}
+
+function isAny(predicates: readonly SubjectPredicate[], subject: Subject): boolean {
+  for (const holds of predicates) if (holds(subject)) return true;
+  return false;
 }
 
 /** Lists of people, groups and clients: all of one list must hold, of any list. Unknown for anonymous visitors. */
 export function compileSubjects(lists: readonly (readonly string[])[]): Criterion {
-  const compiled = lists.map((subjects) => subjects.map(compileSubject));
+  const compiled = lists.map((subjects) => subjects.map(compileSubject)).map(allOf);
+  const [first] = compiled;
+  const holds = compiled.length === 1 && first ? first : (subject: Subject) => isAny(compiled, subject);
   return {
     name: 'subject',
     wants: alternatives(lists),
     hasSubject: true,
     test({ isAnonymous, subject }) {
       if (isAnonymous) return 'unknown';
-      for (const subjects of compiled) if (isAll(subjects, subject)) return 'yes';
-      return 'no';
+      return holds(subject) ? 'yes' : 'no';
     },
   };
 }

@@ -14,8 +14,8 @@ export interface Requirement {
   readonly hasSubject: boolean;
 }
 
-function holds(criteria: readonly Criterion[], facts: Facts): boolean {
-  for (const criterion of criteria) if (criterion.test(facts) === 'no') return false;
+function holds(tests: readonly Criterion['test'][], facts: Facts): boolean {
+  for (const test of tests) if (test(facts) === 'no') return false;
   return true;
 }
 

@@ -15,10 +15,10 @@ export interface IndexedRule {
   readonly criteria: readonly Criterion[];
 }
 
-/** A rule that may match a host, with the criteria that the host alone has not answered. */
+/** A rule that may match a host, with the tests of the criteria that the host alone has not answered. */
 interface Candidate<R> {
   readonly rule: R;
-  readonly open: readonly Criterion[];
+  readonly open: readonly Criterion['test'][];
 }
 
 /** The rules of one host and one method, in the order of the configuration. */
@@ -81,7 +81,7 @@ function plan<R extends IndexedRule>(candidates: readonly Candidate<R>[]): HostR
     sortOut(
       candidates
         .filter(({ rule }) => rule.method === null || rule.method.methods.has(method))
-        .map(({ rule, open }) => ({ rule, open: open.filter((criterion) => criterion !== rule.method) })),
+        .map(({ rule, open }) => ({ rule, open: open.filter((test) => test !== rule.method?.test) })),
     );
   const others = forMethod('');
   const sorted = new Map([...named].map((method) => [method, forMethod(method)]));
@@ -131,10 +131,10 @@ export function createRuleIndex<R extends IndexedRule>(
     for (const [rule, answer] of answers) if (answer !== 'no') found.add(rule);
     return [...found]
       .sort((a, b) => a.index - b.index)
-      .map((rule) => ({
-        rule,
-        open: answers.get(rule) === 'unknown' ? rule.criteria : rule.criteria.slice(1),
-      }));
+      .map((rule) => {
+        const asked = answers.get(rule) === 'unknown' ? rule.criteria : rule.criteria.slice(1);
+        return { rule, open: asked.map(({ test }) => test) };
+      });
   }
 
   const hosts = boundedMap<HostRules<R>>(maxHosts);
