@@ -1,10 +1,10 @@
 // Builds what is published: dist/main.js with its chunks, one entry for each worker thread (src/**/*-thread.ts, found by
-// src/lib/thread.ts), source maps, and the portal as web/ built it. The dependencies of package.json are bundled, which
-// halves what a start costs, and their licences stand beside them; what is native or never reached stays outside.
+// src/lib/thread.ts), source maps, and the portal as web/ built it. The dependencies of package.json are bundled, and their
+// licences stand beside them; what is native, loaded on demand or never reached stays outside.
 // The folder is exchanged at the end, so that there is never half a build.
-import { cpSync, existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -57,11 +57,23 @@ const requiredHttp = {
   },
 };
 
+/** What is loaded on demand stays outside: of a CommonJS package only Node.js finds the names that it exports. */
+const loadedOnDemand = {
+  name: 'loaded-on-demand',
+  setup({ onResolve }) {
+    onResolve({ filter: /^(?:@[^/]+\/)?[^./@][^:]*$/ }, ({ path, kind }) =>
+      kind === 'dynamic-import' ? { path, external: true } : undefined,
+    );
+  },
+};
+
 rmSync(next, { recursive: true, force: true });
-const { metafile } = await build({
+const { metafile, outputFiles } = await build({
   absWorkingDir: root,
   entryPoints,
-  outdir: next,
+  // Where it will be: the maps say where the sources are from there.
+  outdir: dist,
+  write: false,
   bundle: true,
   splitting: true,
   external: [
@@ -78,7 +90,7 @@ const { metafile } = await build({
   banner: {
     js: `import { createRequire as createRequireOfChunk } from 'node:module'; const require = createRequireOfChunk(import.meta.url);`,
   },
-  plugins: [noMapOfDependencies, requiredHttp],
+  plugins: [noMapOfDependencies, requiredHttp, loadedOnDemand],
   // Node.js keeps the text of each chunk in memory. Names stay, for stack traces.
   minifyWhitespace: true,
   minifySyntax: true,
@@ -89,6 +101,8 @@ const { metafile } = await build({
   logLevel: 'warning',
   metafile: true,
 });
+mkdirSync(next, { recursive: true });
+for (const { path, contents } of outputFiles) writeFileSync(join(next, relative(dist, path)), contents);
 writeFileSync(join(next, 'third-party-licenses.txt'), licensesOf(metafile));
 cpSync(portal, join(next, 'web'), { recursive: true });
 // What is changed while the build runs is newer than the build: bin/sallyport compares these times.
