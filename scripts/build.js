@@ -29,7 +29,7 @@ for (const file of globSync('src/**/*-thread.ts', { cwd: root })) {
   entryPoints[name] = file;
 }
 
-/** Node.js reads the maps of all chunks at each start: only our own files are in them. */
+/** Only our own files are in the maps: src/lib/source-positions.ts reads one while it answers an error. */
 const noMapOfDependencies = {
   name: 'no-map-of-dependencies',
   setup({ onLoad }) {
@@ -43,7 +43,7 @@ const noMapOfDependencies = {
 
 /**
  * `import` of a module of Node.js reads all its exports, and that of `WebSocket` of `node:http` loads an HTTP client and web
- * streams: a fifth of the time of a start, and 15 MB. `require` reads nothing.
+ * streams. `require` reads nothing.
  */
 const requiredHttp = {
   name: 'required-http',
