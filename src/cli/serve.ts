@@ -57,6 +57,8 @@ async function run(
     logger.warn({ sections: unused.join(', ') }, 'configured, accepted and not used by this release');
   }
   const gateway = await createGateway(config, { logger, webDirectory: webDirectory() });
+  // What only the start needed, and the room that it took, go back to the system while nobody waits for an answer.
+  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
   await gateway.listen();
   process.send?.('listening');
   const { address } = config.server;

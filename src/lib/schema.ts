@@ -3,7 +3,7 @@
  * number, a number where text is expected, one item where a list is expected. Nothing is read that loses something.
  * Each schema carries a `ValueKind`, from which the reference, the JSON Schema and `config print` are made.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Address, type AddressRules, formatAddress, parseAddress } from './address.ts';
 import { formatDuration, parseDuration } from './duration.ts';
 import { parseNetwork } from './ip-network.ts';
