@@ -13,7 +13,7 @@ import {
   type RedisReply,
 } from '../redis.ts';
 import type { Timers } from '../timers.ts';
-import type { RedisSource, Replacement } from './link.ts';
+import type { RedisSource, Replacement } from './source.ts';
 import { asError, type Bell, createBell, within } from './waiting.ts';
 
 /**
@@ -53,8 +53,8 @@ export class SentinelTrouble extends Error {
 const ASK_EVERY = 1000;
 const ASK_IN_DOUBT_EVERY = 250;
 const ANSWER_WITHIN = 500;
-/** Where a logout waits for it. */
-const ASK_NOW_WITHIN = 130;
+/** Where a sign-in or sign-out waits for it, which has half a second. */
+const ASK_NOW_WITHIN = 400;
 /** A Sentinel is dialed for no longer, as others can be asked. */
 const DIAL_WITHIN = 1000;
 /** Each Sentinel gets this lead before the next one in the order is asked at start. */
@@ -213,7 +213,14 @@ export function openSentinels(options: SentinelOptions, deps: SentinelDeps): Red
 
   const askAll = async (): Promise<boolean> => {
     const answers = await Promise.allSettled(
-      sentinels.map((sentinel) => sentinel.connection && ask(sentinel, sentinel.connection, ASK_NOW_WITHIN)),
+      sentinels.map(async (sentinel) => {
+        if (sentinel.connection === null) return;
+        await ask(sentinel, sentinel.connection, ASK_NOW_WITHIN).catch((error: unknown) => {
+          // It is asked again at once, and left out while it does not answer.
+          sentinel.bell.ring();
+          throw error;
+        });
+      }),
     );
     return answers.every(({ status }) => status === 'fulfilled');
   };
@@ -226,6 +233,7 @@ export function openSentinels(options: SentinelOptions, deps: SentinelDeps): Red
     },
     hasRoles: true,
     replacement: () => replacement,
+    isWatched: () => sentinels.filter((sentinel) => sentinel.opinion !== null).length * 2 > sentinels.length,
     askNow() {
       // All who ask in one turn share a round, which begins after they asked.
       nextRound ??= Promise.resolve().then(() => {

@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { watch } from 'node:fs';
 import { readFile, realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { messageOf } from '../../lib/message-of.ts';
 import type { Random } from '../../lib/random.ts';
 import { BackendUnavailable, isPossiblePassword } from '../backend.ts';
 import type { PasswordCheck, UserBackend } from '../backend.ts';
@@ -230,8 +231,6 @@ function readFailure(cause: unknown): string {
       return `cannot be read: ${messageOf(cause)}`;
   }
 }
-
-const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 
 /**
  * Watches the folder of the file and, where the file is reached over links, the folder where it really lies: editors
