@@ -285,6 +285,15 @@ describe.skipIf(missing !== undefined && !mustBeComplete)('Redis Sentinel', () =
     expect(await inserted(store)).toBeTruthy();
     await store.ping();
 
+    // Nobody follows it any more: the replica may be somebody else's by now, or master itself.
+    cluster.servers[1]?.freeze();
+    await eventually('it is believed no more', 3000, async () => {
+      await unavailable(() => store.findMany([one.key]));
+      return true;
+    });
+    cluster.servers[1]?.thaw();
+    await eventually('it is believed again', 3000, () => find(store, one.key));
+
     await master.ask('REPLICAOF', '127.0.0.1', String(cluster.servers[1]?.port));
     const before = performance.now();
     await eventually('it is left', 2000, async () => {

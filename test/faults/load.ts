@@ -49,8 +49,6 @@ export interface LoadOptions {
   readonly hasProxy?: boolean;
 }
 
-/** A 503 comes within half a second; the rest is what a busy machine adds. */
-const LATEST_REFUSAL_MS = 1000;
 const UNKNOWN_COOKIE = `__Secure-sallyport=${'A'.repeat(43)}`;
 
 /** Of twenty requests in a row. */
@@ -237,9 +235,8 @@ function isOfProxy({ status, header }: RawAnswer): boolean {
   return status === 502 || status === 504 || (status === 503 && header('retry-after') === undefined);
 }
 
-/** What is not as it must be about a 503: in time, to be repeated, and nobody is signed out by it. */
+/** What is not as it must be about a 503: it is to be repeated, and nobody is signed out by it. Its time is judged later. */
 function faultOfRefusal(answer: RawAnswer): string {
-  if (answer.elapsedMs > LATEST_REFUSAL_MS) return `503 after ${Math.round(answer.elapsedMs)} ms`;
   if (answer.header('retry-after') === undefined) return '503 without Retry-After';
   if (answer.header('location') !== undefined) return '503 with Location';
   return answer.header('set-cookie') === undefined ? '' : '503 that sets a cookie';
