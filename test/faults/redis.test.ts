@@ -147,6 +147,20 @@ describe.skipIf(missing !== undefined && !mustBeComplete)('faults of one Redis',
     expect(refused).toBeGreaterThan(0);
   });
 
+  test('F14c', async () => {
+    const { redis, ports } = await stage([
+      'enable-debug-command yes',
+      'loading-process-events-interval-bytes 1024',
+    ]);
+    const row = { id: 'F14c', fault: 'Redis reads its data again (LOADING)', ports };
+    const { refused } = await runRow(row, async () => {
+      const keys = Number(await redis.ask('DBSIZE'));
+      await redis.ask('CONFIG', 'SET', 'key-load-delay', String(Math.ceil(1_500_000 / keys)));
+      await redis.ask('DEBUG', 'RELOAD');
+    });
+    expect(refused).toBeGreaterThan(0);
+  });
+
   test('F15', async () => {
     const { redis, ports, replicas } = await stage([], { password: 'the password of before' });
     const row = { id: 'F15', fault: 'Redis with another password (WRONGPASS), then the right one', ports };

@@ -29,6 +29,7 @@ export interface Replica {
   readonly folder: string;
   readonly usersFile: string;
   readonly configurationFile: string;
+  readonly pid: number;
   readonly exitCode: number | null;
   output(): string;
   signal(name: NodeJS.Signals): void;
@@ -95,6 +96,9 @@ export async function startReplica(session: Section): Promise<Replica> {
     folder: folder.path,
     usersFile,
     configurationFile,
+    get pid() {
+      return child.pid;
+    },
     get exitCode() {
       return child.exitCode;
     },
