@@ -4,6 +4,7 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
 import { systemClock } from '../../src/lib/clock.ts';
+import type { RedisReply } from '../../src/lib/redis.ts';
 import { type SessionStore, type StoredSession, StoreUnavailable } from '../../src/sessions/store.ts';
 import { announce } from '../support/announce.ts';
 import { mustBeComplete } from '../support/environment.ts';
@@ -268,6 +269,33 @@ describe.skipIf(missing !== undefined && !mustBeComplete)('Redis Sentinel', () =
     });
     const alone = await inserted(store);
     expect(await store.delete(alone.key)).toBe(alone.publicId);
+  });
+
+  test('a Sentinel that is cut off with the master vouches for nothing', async () => {
+    const cluster = await started();
+    const store = await opened(cluster.section);
+    const one = await inserted(store);
+    const [alone, ...others] = cluster.sentinels;
+    const gone = [...others, ...cluster.servers.slice(1)];
+    for (const server of gone) server.freeze();
+    await eventually('it sees no replica any more', 5000, async () => {
+      const replicas = (await alone?.ask('SENTINEL', 'REPLICAS', 'sessions')) as readonly RedisReply[];
+      return replicas.every((replica) => /s_down/.test(JSON.stringify(replica))) || undefined;
+    });
+    await eventually('the store sees it too', 3000, async () => {
+      await unavailable(() => store.findMany([one.key]));
+      return true;
+    });
+    // Longer than it needs to ask the one that is left.
+    const end = performance.now() + 1500;
+    for (let asked = 0; performance.now() < end || asked < 5; asked++) {
+      await unavailable(() => store.findMany([one.key]));
+      await unavailable(() => store.insert(record()));
+      await pause(50);
+    }
+    for (const server of gone) server.thaw();
+    await eventually('all are back', 8000, () => find(store, one.key));
+    await eventually('a session is written', 8000, () => inserted(store));
   });
 
   test('without Sentinels the last known master goes on; a demoted one is left at once', async () => {

@@ -74,12 +74,12 @@ export interface RedisLinkDeps {
 }
 
 /** It may be that another server has become master and nobody could say so. */
-export class Unwatched extends Error {
+class Unwatched extends Error {
   override name = 'Unwatched';
 }
 
 /** The server at this address is not the master (any more). */
-export class NotMaster extends Error {
+class NotMaster extends Error {
   override name = 'NotMaster';
 }
 

@@ -10,7 +10,7 @@ import { holdLink } from './shared-link.ts';
  *
  * Below `<key_prefix><realm>:` there is one string for each session (`s:<key>`, see `encode`) and four keys for all:
  * `activity` (sorted set of keys by last activity), `expiry` and `users` (sorted sets of user and key, by end and by
- * user) and `mark`. The last activity stands in the sorted set alone, where it can be raised without touching the record
+ * user) and `mark`; for all realms one more `mark`. The last activity stands in the sorted set alone, where it can be raised without touching the record
  * and without bringing back one that is gone. Whatever must happen in one step is a script over declared keys.
  */
 export const redisDriver: SessionDriver<typeof redisSchema> = {
