@@ -45,6 +45,7 @@ export async function openGatewaySessions(
     : opened;
   const { secret = random.bytes(32).toString('base64url'), accepted_secrets: accepted } = config.session;
   return openSessions<GatewayPayload>({
+    timers: systemTimers,
     store,
     isRemote: driver.shared,
     remembersVerified: config.session.degraded !== undefined,

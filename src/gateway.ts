@@ -13,6 +13,7 @@ import type { AuthnStrategyConfig } from './forward-auth/config.ts';
 import type { Endpoint } from './forward-auth/endpoints.ts';
 import type { Dialect } from './forward-auth/respond.ts';
 import { cookieDomainsOf, openGatewaySessions, sessionStoreName } from './gateway-sessions.ts';
+import { openGatewayStorage } from './gateway-storage.ts';
 import { createHealthRoutes } from './http/health.ts';
 import type { Mount } from './http/route.ts';
 import { createHttpServer, type HttpContent, type HttpServer, type ListenAddress } from './http/server.ts';
@@ -79,6 +80,8 @@ const FIXED = [
   'session.postgres',
   'session.filesystem',
   'session.degraded',
+  'storage',
+  'notifier',
   'log',
 ] as const;
 
@@ -113,6 +116,8 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
     events,
     lifetimesOf: (domain) => core.cookieDomains.get(domain)?.lifetimes ?? null,
   });
+
+  const kept = await openGatewayStorage(config, { clock, random, logger, events });
 
   /** At once, rather than when the profile is next read. What fails here is made good then. */
   const onGone = (usernames: readonly string[]): void => {
@@ -190,7 +195,11 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       base: baseOf(next) === '' ? '/' : `${baseOf(next)}/`,
       cspTemplate: next.server.headers.csp_template ?? null,
     });
-    const health = createHealthRoutes([{ name: 'sessions', check: () => sessions.ping() }], {
+    const parts = [
+      { name: 'sessions', check: () => sessions.ping() },
+      ...(kept ? [{ name: 'storage', check: () => kept.storage.database.ping() }] : []),
+    ];
+    const health = createHealthRoutes(parts, {
       isDraining: () => draining,
       isTrusted: (ip) => trustedProxies.isTrusted(ip),
     });
@@ -232,7 +241,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       idleTimeout: serverConfig.timeouts.idle,
     },
     core.content,
-    { logger, random },
+    { logger, random, clock },
   );
 
   const reportTending = (error: unknown): void => {
@@ -272,6 +281,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       // A store that is down keeps nothing from ending; the last second's activity is lost then.
       await sessions.tend().catch(reportTending);
       await sessions.close();
+      await kept?.close();
       await core.users.close();
     },
   };

@@ -22,14 +22,14 @@ const STEPS: readonly (readonly string[])[] = [
   ['forward-auth', 'oidc'],
   ['portal', 'outposts', 'proxy'],
   ['config'],
-  ['gateway-sessions'],
+  ['gateway-sessions', 'gateway-storage'],
   ['gateway', 'outpost'],
   ['cli'],
   ['main'],
 ];
 
 /** The files that join the rooms. */
-const WIRING = ['gateway-sessions', 'gateway', 'outpost'];
+const WIRING = ['gateway-sessions', 'gateway-storage', 'gateway', 'outpost'];
 
 /** Neighbours that may know each other, with the reason. */
 const ALLOWED: Readonly<Record<string, string>> = {
@@ -42,14 +42,22 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@node-rs/argon2': ['users/'],
   '@peculiar/x509': ['lib/certificates.ts'],
   '@redis/client': ['lib/redis.ts', 'lib/redis/'],
+  '@zxcvbn-ts/core': ['factors/password-strength-thread.ts'],
+  '@zxcvbn-ts/language-common': ['factors/password-strength-thread.ts'],
+  '@zxcvbn-ts/language-en': ['factors/password-strength-thread.ts'],
   bcryptjs: ['users/'],
   commander: ['cli/', 'main.ts'],
   fastify: ['http/', 'proxy/'],
+  kysely: ['storage/'],
+  mysql2: ['storage/dialects/mysql.ts'],
+  nodemailer: ['notifier/drivers/smtp.ts'],
+  otpauth: ['factors/totp.ts'],
   pino: ['lib/logger.ts'],
   re2js: ['lib/regex.ts'],
   pg: ['lib/postgres.ts', 'lib/postgres/'],
   'reflect-metadata': ['lib/certificates.ts'],
   tldts: ['lib/public-suffix.ts'],
+  uqr: ['lib/qr-code.ts'],
   yaml: ['config/', 'users/'],
   zod: [
     'config/',

@@ -12,6 +12,16 @@ export interface GatewayPayload {
   readonly device: Device;
   /** SHA-256 (base64url) of the cookie that binds what is changed at the portal to the browser that signed in. */
   readonly portalBinding: string;
+  /** The right to change factors and passwords for a while; absent where it was not proven. */
+  readonly elevation?: Elevation;
+}
+
+/** Proven by a fresh code from the person's mail, from one address. */
+export interface Elevation {
+  /** Milliseconds since 1970. */
+  readonly until: number;
+  /** The client's address; from another one it does not hold. */
+  readonly ip: string;
 }
 
 export interface Device {
@@ -21,8 +31,10 @@ export interface Device {
   readonly ip: string;
 }
 
+export type FactorMethod = 'password' | 'totp' | 'recovery-code';
+
 export interface CompletedFactor {
-  readonly method: 'password';
+  readonly method: FactorMethod;
   /** Milliseconds since 1970. */
   readonly at: number;
 }
@@ -31,7 +43,11 @@ export type GatewaySession = Session<GatewayPayload>;
 export type GatewaySessions = Sessions<GatewayPayload>;
 
 /** Each kind of proof counts once: something known, something possessed. */
-const KIND = { password: 'knowledge' } as const satisfies Record<CompletedFactor['method'], string>;
+const KIND = {
+  password: 'knowledge',
+  totp: 'possession',
+  'recovery-code': 'possession',
+} as const satisfies Record<FactorMethod, string>;
 
 export function levelOf(factors: readonly CompletedFactor[]): AuthenticationLevel {
   const first = factors[0];

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { resolveSource } from '../config/load.ts';
 import { addConfigOptions, type ConfigOptions } from './config-options.ts';
 import type { CliIo } from './io.ts';
-import { version } from './version.ts';
+import { version } from '../lib/version.ts';
 
 /** `sallyport` itself: without a sub-command it serves. */
 export function rootCommand(io: CliIo): Command {

@@ -217,11 +217,18 @@ function routeRequest(
   };
 }
 
+/** By name: who throws them stands right of this folder. */
+const OUTAGES: ReadonlySet<string> = new Set([
+  'StoreUnavailable',
+  'BackendUnavailable',
+  'StorageUnavailable',
+]);
+
 /** Errors of the framework about the client's request keep their status; everything else is a bug or an outage. */
 function toGatewayError(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown;
   const { name, statusCode } = thrown as { name?: string; statusCode?: number };
-  if (name === 'StoreUnavailable' || name === 'BackendUnavailable') {
+  if (name !== undefined && OUTAGES.has(name)) {
     return new GatewayError('unavailable', undefined, { cause: thrown });
   }
   if (statusCode === 413) return new GatewayError('too-large');

@@ -67,37 +67,58 @@ const JOINED: ReadonlyMap<number, string> = new Map(
 
 /** By length of a name: bits of the letters that names of this length begin with. Most headers are told apart by it. */
 const BEGINNINGS: readonly number[] = Array.from({ length: 32 }, (_, length) =>
-  NAMES.filter((name) => name.length === length).reduce((bits, name) => bits | beginning(name), 0),
+  NAMES.filter((name) => name.length === length).reduce((bits, name) => bits | bit(name.charCodeAt(0)), 0),
 );
 
-/** A bit for the first letter of a name, in either case. */
-function beginning(name: string): number {
-  return 1 << (name.charCodeAt(0) & 31);
+/** A bit for a letter, in either case. */
+function bit(letter: number): number {
+  return 1 << (letter & 31);
 }
 
-class Head implements RequestHead {
+/** Whether a header with a name of this length and first letter may be one that is kept. */
+export function mayBeKept(length: number, firstLetter: number): boolean {
+  return ((BEGINNINGS[length] ?? 0) & bit(firstLetter)) !== 0;
+}
+
+/** A head that is filled line by line. */
+export class Head implements RequestHead {
   readonly method: string;
-  readonly target: string;
+  target: string;
   readonly peer: string;
   readonly secure: boolean;
-  readonly #values: readonly (string | undefined)[];
+  readonly #values = NAMES.map(nothing);
   /** A bit for each name. */
-  readonly #repeated: number;
-  readonly #aliased: number;
+  #repeated = 0;
+  #aliased = 0;
 
-  constructor(
-    request: IncomingMessage,
-    target: string,
-    values: readonly (string | undefined)[],
-    flaws: { readonly repeated: number; readonly aliased: number },
-  ) {
-    this.method = request.method ?? '';
+  constructor(method: string, target: string, peer: string, secure: boolean) {
+    this.method = method;
     this.target = target;
-    this.peer = request.socket.remoteAddress ?? '';
-    this.secure = 'encrypted' in request.socket;
-    this.#values = values;
-    this.#repeated = flaws.repeated;
-    this.#aliased = flaws.aliased;
+    this.peer = peer;
+    this.secure = secure;
+  }
+
+  /** Takes a header line in: a name as it was spelled, a value without blanks at its ends. */
+  add(name: string, value: string): void {
+    let index = SPELLINGS.get(name);
+    if (index === undefined) {
+      const lower = name.toLowerCase();
+      index = INDEX.get(lower);
+      if (index === undefined) {
+        if (!lower.includes('_')) return;
+        const alias = INDEX.get(lower.replaceAll('_', '-'));
+        if (alias !== undefined) this.#aliased |= 1 << alias;
+        return;
+      }
+    }
+    const before = this.#values[index];
+    if (before === undefined) {
+      this.#values[index] = value;
+      return;
+    }
+    const separator = JOINED.get(index);
+    if (separator === undefined) this.#repeated |= 1 << index;
+    else this.#values[index] = before + separator + value;
   }
 
   header(name: HeaderName): string | undefined {
@@ -106,40 +127,20 @@ class Head implements RequestHead {
 
   flaw(name: HeaderName): 'repeated' | 'aliased' | undefined {
     if ((this.#repeated | this.#aliased) === 0) return undefined;
-    const bit = 1 << (INDEX.get(name) as number);
-    return this.#repeated & bit ? 'repeated' : this.#aliased & bit ? 'aliased' : undefined;
+    const mask = 1 << (INDEX.get(name) as number);
+    return this.#repeated & mask ? 'repeated' : this.#aliased & mask ? 'aliased' : undefined;
   }
 }
 
+/** The head of a request that Node.js has parsed. */
 export function readHead(request: IncomingMessage, target: string): RequestHead {
-  const values = NAMES.map(nothing);
-  let repeated = 0;
-  let aliased = 0;
-  const raw = request.rawHeaders;
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i] as string;
-    if (((BEGINNINGS[name.length] ?? 0) & beginning(name)) === 0) continue;
-    let index = SPELLINGS.get(name);
-    if (index === undefined) {
-      const lower = name.toLowerCase();
-      index = INDEX.get(lower);
-      if (index === undefined) {
-        if (!lower.includes('_')) continue;
-        const alias = INDEX.get(lower.replaceAll('_', '-'));
-        if (alias !== undefined) aliased |= 1 << alias;
-        continue;
-      }
-    }
-    const before = values[index];
-    if (before === undefined) {
-      values[index] = raw[i + 1];
-      continue;
-    }
-    const separator = JOINED.get(index);
-    if (separator === undefined) repeated |= 1 << index;
-    else values[index] = before + separator + raw[i + 1];
+  const { socket, rawHeaders } = request;
+  const head = new Head(request.method ?? '', target, socket.remoteAddress ?? '', 'encrypted' in socket);
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (mayBeKept(name.length, name.charCodeAt(0))) head.add(name, rawHeaders[i + 1] as string);
   }
-  return new Head(request, target, values, { repeated, aliased });
+  return head;
 }
 
 const nothing = (): string | undefined => undefined;

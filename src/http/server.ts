@@ -9,10 +9,12 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions, Server as TlsServer } from 'node:tls';
 
+import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import type { Random } from '../lib/random.ts';
 import { createApp } from './app.ts';
+import { createFastLane, type LaneAnswer } from './fast-lane.ts';
 import { readHead, type RequestHead } from './request-head.ts';
 import type { Mount, Reply, Route, RouteRequest } from './route.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
@@ -70,12 +72,6 @@ export type ListenAddress =
   | { readonly path: string; readonly umask?: number }
   | { readonly fd: number };
 
-interface ReadyAnswer {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly result: Awaited<ReturnType<HotPath>>;
-}
-
 const MIN_HEADER_SIZE = 32 * 1024;
 /** Milliseconds. A proxy must be the first to close an idle connection, or it loses a request now and then. */
 const MIN_IDLE = 120_000;
@@ -84,7 +80,7 @@ const AUTHORIZATION = /^\/api\/(?:authz\/|verify(?:[/?]|$))/;
 export async function createHttpServer(
   options: HttpOptions,
   content: HttpContent,
-  deps: { readonly logger: Logger; readonly random: Random },
+  deps: { readonly logger: Logger; readonly random: Random; readonly clock: Clock },
 ): Promise<HttpServer> {
   const { logger } = deps;
   const { basePath } = options;
@@ -104,13 +100,11 @@ export async function createHttpServer(
     // How often the two limits above are looked at.
     connectionsCheckingInterval: 1000,
     keepAliveTimeout: Math.max(options.idleTimeout, MIN_IDLE),
-    shouldUpgradeCallback: (request: IncomingMessage) => mountOf(request)?.upgrade !== undefined,
+    shouldUpgradeCallback: (request: IncomingMessage) => mountOf(request.headers.host)?.upgrade !== undefined,
   };
 
-  const mountOf = (request: IncomingMessage): Mount | undefined => {
-    if (current.mounts.size === 0) return undefined;
-    return current.mounts.get((request.headers.host ?? '').replace(/:\d+$/, '').toLowerCase());
-  };
+  const mountOf = (host = ''): Mount | undefined =>
+    current.mounts.size === 0 ? undefined : current.mounts.get(host.replace(/:\d+$/, '').toLowerCase());
 
   const withoutBase = (url: string): string => {
     if (basePath === '' || !url.startsWith(basePath)) return url;
@@ -120,7 +114,7 @@ export async function createHttpServer(
 
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     response.on('error', destroy);
-    const mount = mountOf(request);
+    const mount = mountOf(request.headers.host);
     if (mount) return mount.handle(request, response);
     const target = withoutBase(request.url ?? '/');
     if (AUTHORIZATION.test(target)) return answer(request, response, target);
@@ -129,39 +123,19 @@ export async function createHttpServer(
   };
 
   const answer = (request: IncomingMessage, response: ServerResponse, target: string): void => {
+    const fail = (error: unknown): void => {
+      const answered = failed(error);
+      if (response.headersSent) response.destroy();
+      else send(request, response, answered);
+    };
     // Nothing of a body is wanted, but an unread one would hold the connection up.
     request.resume();
     try {
       const result = current.content.authorize(readHead(request, target));
-      if (result instanceof Promise)
-        result.then((settled) => sendSoon(request, response, settled), fail(response));
-      else sendSoon(request, response, result);
+      if (result instanceof Promise) result.then((settled) => send(request, response, settled)).catch(fail);
+      else send(request, response, result);
     } catch (error) {
-      fail(response)(error);
-    }
-  };
-
-  /**
-   * What was answered in this turn of the event loop, sent at its end: each write may wake the proxy, which costs half as
-   * much as the answer, and all of a turn wake it once.
-   */
-  let ready: ReadyAnswer[] = [];
-  const sendSoon = (
-    request: IncomingMessage,
-    response: ServerResponse,
-    result: ReadyAnswer['result'],
-  ): void => {
-    if (ready.push({ request, response, result }) === 1) setImmediate(sendReady);
-  };
-  const sendReady = (): void => {
-    const answers = ready;
-    ready = [];
-    for (const { request, response, result } of answers) {
-      try {
-        send(request, response, result);
-      } catch (error) {
-        fail(response)(error);
-      }
+      fail(error);
     }
   };
 
@@ -176,14 +150,10 @@ export async function createHttpServer(
     else response.end(body);
   };
 
-  const fail =
-    (response: ServerResponse) =>
-    (error: unknown): void => {
-      logger.error({ error }, 'an authorization request could not be answered');
-      if (!response.headersSent)
-        response.writeHead(500, ['Cache-Control', 'no-store', 'Content-Length', '0']);
-      response.end();
-    };
+  const failed = (error: unknown): LaneAnswer => {
+    logger.error({ error }, 'an authorization request could not be answered');
+    return FAILED;
+  };
 
   const { tls } = options;
   const server: Server = tls
@@ -199,11 +169,24 @@ export async function createHttpServer(
       )
     : createPlainServer(limits, handle);
 
+  const lane = createFastLane({
+    answer(head) {
+      head.target = withoutBase(head.target);
+      if (!AUTHORIZATION.test(head.target) || mountOf(head.header('host'))) return null;
+      return current.content.authorize(head);
+    },
+    failed,
+    handOver: takeConnections(server, tls ? 'secureConnection' : 'connection', (socket) => lane.take(socket)),
+    clock: deps.clock,
+    firstTimeout: limits.headersTimeout,
+    idleTimeout: limits.keepAliveTimeout,
+  });
+
   server.on('clientError', refuse);
   server.on('tlsClientError', (_error, socket: Socket) => socket.destroy());
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    const mount = mountOf(request);
+    const mount = mountOf(request.headers.host);
     if (mount?.upgrade) mount.upgrade(request, socket, head);
     else socket.destroy();
   });
@@ -232,13 +215,43 @@ export async function createHttpServer(
     close: (deadline) =>
       new Promise((resolve) => {
         draining = true;
-        const cut = setTimeout(() => server.closeAllConnections(), deadline);
+        const cut = setTimeout(() => {
+          server.closeAllConnections();
+          lane.cut();
+        }, deadline);
         server.close(() => {
           clearTimeout(cut);
           resolve();
         });
         server.closeIdleConnections();
+        lane.drain();
       }),
+  };
+}
+
+const FAILED: LaneAnswer = {
+  status: 500,
+  headers: ['Cache-Control', 'no-store', 'Content-Length', '0'],
+  body: '',
+};
+
+/**
+ * Gives new connections to `take`; answers the function that makes one the HTTP server's own after all, as if it had just
+ * been accepted.
+ */
+function takeConnections(
+  server: Server,
+  event: 'connection' | 'secureConnection',
+  take: (socket: Socket) => void,
+): (socket: Socket) => void {
+  const own = server.listeners(event) as ((socket: Socket) => void)[];
+  // Where there is none, the server takes its connections in another way, and keeps them.
+  if (own.length > 0) {
+    server.removeAllListeners(event);
+    server.on(event, take);
+  }
+  return (socket) => {
+    for (const listener of own) listener.call(server, socket);
   };
 }
 

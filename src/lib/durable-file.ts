@@ -1,4 +1,4 @@
-import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, open, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
@@ -72,14 +72,54 @@ export async function removeFile(path: string): Promise<void> {
   }
 }
 
-async function writeNew(path: string, chunks: readonly Uint8Array[]): Promise<void> {
+/**
+ * Puts the bytes in the place of a file that exists. Its owner, mode and group (where that may do more or less than
+ * everybody) stay; fails where they cannot be kept. The file is whole at any time, the old one or the new one. For files
+ * that others keep: whoever calls sees to it that no process does so twice at one time. What a crash left behind, at the
+ * path with `.tmp` behind it, is written over.
+ */
+export async function replaceDurably(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}${TEMPORARY_SUFFIX}`;
+  const owned = await stat(path);
+  await removeFile(temporary);
+  try {
+    await writeNew(temporary, [bytes], owned);
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw error;
+  }
+  await syncFolder(dirname(path));
+}
+
+interface Ownership {
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+}
+
+async function writeNew(path: string, chunks: readonly Uint8Array[], owned?: Ownership): Promise<void> {
   const file = await open(path, 'wx', 0o600);
   try {
+    if (owned) await handOver(file, owned);
     for (const chunk of chunks) await writeAll(file, chunk);
     await file.sync();
   } finally {
     await file.close();
   }
+}
+
+async function handOver(file: FileHandle, { uid, gid, mode }: Ownership): Promise<void> {
+  const made = await file.stat();
+  if (made.uid !== uid || made.gid !== gid) {
+    try {
+      await file.chown(uid, gid);
+    } catch (error) {
+      // A group that may do what everybody may is nothing to keep.
+      if (made.uid !== uid || ((mode >> 3) & 7) !== (mode & 7)) throw error;
+    }
+  }
+  await file.chmod(mode & 0o7777);
 }
 
 async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {

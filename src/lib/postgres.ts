@@ -9,7 +9,8 @@
  * - Nothing is queued for a server that is not there: without any connection, what waits fails with the attempt to
  *   connect, and during the pause before the next attempt (at most 0.5 s, 2 s when we are refused) at once.
  *
- * Statements are single: there are no transactions of several, and nothing that lives as long as a session.
+ * Statements are single, unless a connection was reserved for several that belong together. Nothing is ever set that
+ * outlives a transaction.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from './logger.ts';
@@ -17,11 +18,11 @@ import {
   type Account,
   type Connection,
   nameOf,
-  openConnection,
   type PostgresServer,
   type QueryAnswer,
 } from './postgres/connection.ts';
 import { errorCode, PostgresRefused, PostgresUnavailable } from './postgres/errors.ts';
+import { openFirstWritable } from './postgres/first-writable.ts';
 import { readAccount } from './postgres/read-account.ts';
 import type { Random } from './random.ts';
 import { systemTimers, type Timers } from './timers.ts';
@@ -52,15 +53,25 @@ export interface Postgres {
    * PostgresRefused when the settings are wrong.
    */
   query(text: string, values?: readonly unknown[]): Promise<QueryAnswer>;
+  /** A connection for one caller alone, within the same 2 s; rejects as `query` does. It must be released. */
+  reserve(): Promise<ReservedConnection>;
   /** Gives up all connections: the server behind them turned out not to take writes any more. */
   leave(): void;
   /** Later statements fail. Resolves also when the server does not answer. */
   close(): Promise<void>;
 }
 
+/** One connection, for a transaction. */
+export interface ReservedConnection {
+  /** Runs one statement in at most `deadline` milliseconds (2 s by default); rejects as `query` of the pool does. */
+  query(text: string, values?: readonly unknown[], deadline?: number): Promise<QueryAnswer>;
+  /** Gives it back; there must be no open transaction. Nothing happens when it is lost already. */
+  release(): void;
+  /** Gives it up, and with it what is not committed. */
+  destroy(): void;
+}
+
 const STATEMENT_MS = 2000;
-/** How long a server may be silent before the next one is tried as well. */
-const HEAD_START_MS = 300;
 const GOODBYE_MS = 250;
 /** More than a pool of n connections can answer in half a second is not worth waiting for. */
 const WAITING_PER_CONNECTION = 64;
@@ -80,6 +91,7 @@ export function openPostgres(options: PostgresOptions, deps: PostgresDeps): Post
   let closed = false;
   return {
     query: (text, values) => (closed ? Promise.reject(closedError()) : own.pool.query(text, values)),
+    reserve: () => (closed ? Promise.reject(closedError()) : own.pool.reserve()),
     leave: () => own.pool.leave(),
     async close() {
       if (closed) return;
@@ -92,11 +104,10 @@ export function openPostgres(options: PostgresOptions, deps: PostgresDeps): Post
   };
 }
 
+/** Somebody who waits for a connection. */
 interface Job {
-  readonly text: string;
-  readonly values: readonly unknown[];
-  readonly settle: (error: Error | null, answer?: QueryAnswer) => void;
-  connection: Connection | null;
+  readonly use: (connection: Connection) => void;
+  readonly fail: (error: Error) => void;
 }
 
 const closedError = (): Error => new PostgresUnavailable('the connections to PostgreSQL are closed');
@@ -119,71 +130,121 @@ function createPool(options: PostgresOptions, deps: PostgresDeps): Postgres {
 
   // --- statements ---
 
+  /** Calls `use` with a connection, or `fail`; the function that it answers ends the waiting. */
+  const wait = (job: Job): (() => void) => {
+    if (closed) job.fail(closedError());
+    else if (waiting.size >= WAITING_PER_CONNECTION * maximumConnections)
+      job.fail(new PostgresUnavailable('too many statements wait for a connection to PostgreSQL'));
+    else {
+      const connection = idle.pop();
+      if (connection === undefined) {
+        waiting.add(job);
+        grow();
+      } else job.use(connection);
+    }
+    return () => waiting.delete(job);
+  };
+
+  const noConnection = (): Error =>
+    failure ?? new PostgresUnavailable(`no connection to PostgreSQL within ${STATEMENT_MS} ms`);
+
   const query = (text: string, values: readonly unknown[] = []): Promise<QueryAnswer> =>
     new Promise((resolve, reject) => {
-      if (closed) return reject(closedError());
-      if (waiting.size >= WAITING_PER_CONNECTION * maximumConnections)
-        return reject(new PostgresUnavailable('too many statements wait for a connection to PostgreSQL'));
-      let isSettled = false;
-      const job: Job = {
-        text,
-        values,
-        connection: null,
-        settle(error, answer) {
-          if (isSettled) return;
-          isSettled = true;
-          stop();
-          if (answer !== undefined) resolve(answer);
-          else reject(error ?? closedError());
+      let used: Connection | null = null;
+      const stop = timers.after(STATEMENT_MS, () => {
+        if (used === null) {
+          stopWaiting();
+          reject(noConnection());
+        } else reject(giveUp(used, STATEMENT_MS));
+      });
+      const stopWaiting = wait({
+        use(connection) {
+          used = connection;
+          connection.query(text, values).then(
+            (answer) => {
+              stop();
+              release(connection);
+              resolve(answer);
+            },
+            (error: unknown) => {
+              stop();
+              reject(fail(connection, error, release));
+            },
+          );
         },
-      };
-      const stop = timers.after(STATEMENT_MS, () => expire(job));
-      const connection = idle.pop();
-      if (connection !== undefined) return void run(job, connection);
-      waiting.add(job);
-      grow();
+        fail(error) {
+          stop();
+          reject(error);
+        },
+      });
     });
 
-  const run = async (job: Job, connection: Connection): Promise<void> => {
-    job.connection = connection;
-    let answer: QueryAnswer;
-    try {
-      answer = await connection.query(job.text, job.values);
-    } catch (error) {
-      job.settle(fail(connection, error));
-      return;
-    }
-    release(connection);
-    job.settle(null, answer);
+  const reserve = (): Promise<ReservedConnection> =>
+    new Promise((resolve, reject) => {
+      const stop = timers.after(STATEMENT_MS, () => {
+        stopWaiting();
+        reject(noConnection());
+      });
+      const stopWaiting = wait({
+        use(connection) {
+          stop();
+          resolve(reservationOf(connection));
+        },
+        fail(error) {
+          stop();
+          reject(error);
+        },
+      });
+    });
+
+  const reservationOf = (connection: Connection): ReservedConnection => {
+    let isOver = false;
+    const once = (end: () => void) => (): void => {
+      if (!isOver) end();
+      isOver = true;
+    };
+    return {
+      query: (text, values = [], deadline = STATEMENT_MS) =>
+        new Promise((resolve, reject) => {
+          if (isOver) return reject(new PostgresUnavailable('the connection to PostgreSQL is lost'));
+          const stop = timers.after(deadline, () => {
+            isOver = true;
+            reject(giveUp(connection, deadline));
+          });
+          connection
+            .query(text, values)
+            .then(resolve, (error: unknown) => {
+              const failed = fail(connection, error, () => {});
+              isOver ||= failed instanceof PostgresUnavailable;
+              reject(failed);
+            })
+            .finally(stop);
+        }),
+      release: once(() => release(connection)),
+      destroy: once(() => discard(connection)),
+    };
   };
 
   /** What the connection is good for after an error, and what its caller is told. */
-  const fail = (connection: Connection, error: unknown): Error => {
+  const fail = (connection: Connection, error: unknown, keep: (connection: Connection) => void): Error => {
     const cause = error instanceof Error ? error : new Error(String(error));
     const code = errorCode(error);
     if (code === '25006') leave();
     // Connection exceptions, a lack of resources, an operator's intervention: that session is over or of no use.
     if (/^(?=.*\d)[0-9A-Z]{5}$/.test(code) && !/^(?:08|53|57)/.test(code)) {
-      release(connection);
+      keep(connection);
       return cause;
     }
     discard(connection);
     return new PostgresUnavailable(`the connection to PostgreSQL is lost: ${cause.message}`, { cause });
   };
 
-  const expire = (job: Job): void => {
-    if (job.connection === null) {
-      waiting.delete(job);
-      job.settle(failure ?? new PostgresUnavailable(`no connection to PostgreSQL within ${STATEMENT_MS} ms`));
-      return;
-    }
+  const giveUp = (connection: Connection, deadline: number): Error => {
     // The server may be gone without a word; then the idle connections are, too.
-    job.connection.cancel();
-    discard(job.connection, ...idle);
-    job.settle(
-      new PostgresUnavailable(
-        `the server ${nameOf(job.connection.server)} did not answer within ${STATEMENT_MS} ms`,
-      ),
+    connection.cancel();
+    discard(connection, ...idle);
+    return new PostgresUnavailable(
+      `the server ${nameOf(connection.server)} did not answer within ${deadline} ms`,
     );
   };
 
@@ -195,7 +256,7 @@ function createPool(options: PostgresOptions, deps: PostgresDeps): Postgres {
     const [job] = waiting;
     if (job === undefined) return void idle.push(connection);
     waiting.delete(job);
-    void run(job, connection);
+    job.use(connection);
   };
 
   const discard = (...lost: readonly Connection[]): void => {
@@ -259,7 +320,7 @@ function createPool(options: PostgresOptions, deps: PostgresDeps): Postgres {
   };
 
   const failWaiting = (): void => {
-    for (const job of waiting) job.settle(failure);
+    for (const job of waiting) job.fail(failure ?? noConnection());
     waiting.clear();
   };
 
@@ -280,53 +341,21 @@ function createPool(options: PostgresOptions, deps: PostgresDeps): Postgres {
     }
   };
 
-  /**
-   * The first server that lets us in and takes writes. While one is silent, the others are asked again: one of them may
-   * be about to take its place.
-   */
   const connectToAny = (as: Account): Promise<Connection> =>
-    new Promise((resolve, reject) => {
-      const untried = servers.toSorted((a, b) => Number(b === current) - Number(a === current));
-      const errors = new Map<PostgresServer, Error>();
-      let pending = 0;
-      let isDone = false;
-      const attempt = async (server: PostgresServer | undefined): Promise<void> => {
-        if (server === undefined || isDone) return;
-        pending++;
-        const stop = timers.after(HEAD_START_MS, () => void attempt(untried.shift()));
-        try {
-          const connection = await openConnection(server, as, {
-            applicationName: options.applicationName,
-            timeout: options.timeout,
-            timers,
-            onLost: discard,
-          });
-          if (isDone) void connection.end();
-          else resolve(connection);
-          isDone = true;
-        } catch (error) {
-          pending--;
-          errors.set(server, error as Error);
-          if (untried.length > 0) void attempt(untried.shift());
-          else if (pending > 0) timers.after(HEAD_START_MS, () => void attempt(server));
-          else if (!isDone) {
-            isDone = true;
-            reject(worst([...errors.values()]));
-          }
-        } finally {
-          stop();
-        }
-      };
-      void attempt(untried.shift());
-    });
+    openFirstWritable(
+      servers.toSorted((a, b) => Number(b === current) - Number(a === current)),
+      as,
+      { applicationName: options.applicationName, timeout: options.timeout, timers, onLost: discard },
+    );
 
   return {
     query,
+    reserve,
     leave,
     async close() {
       closed = true;
       endRest?.();
-      for (const job of waiting) job.settle(closedError());
+      for (const job of waiting) job.fail(closedError());
       waiting.clear();
       const farewell = idle.splice(0);
       for (const connection of connections) if (!farewell.includes(connection)) connection.destroy();
@@ -339,14 +368,4 @@ function createPool(options: PostgresOptions, deps: PostgresDeps): Postgres {
       for (const connection of farewell) connection.destroy();
     },
   };
-}
-
-/** What somebody can mend comes first; what is left is told of all servers. */
-function worst(errors: readonly Error[]): Error {
-  const refused = errors.find((error) => error instanceof PostgresRefused);
-  const [first] = errors;
-  if (refused !== undefined || errors.length === 1)
-    return refused ?? first ?? new PostgresUnavailable('no server');
-  const texts = errors.map((error) => error.message);
-  return new PostgresUnavailable(texts.join('; '), { cause: first?.cause });
 }

@@ -21,6 +21,8 @@ export interface TemplateOptions {
   readonly functions: ReadonlyMap<string, TemplateFunction>;
   /** What `.` and `$` are at the start; default null. */
   readonly data?: TemplateValue;
+  /** What becomes of the text of a value before it is written into the output, such as escaping; default: nothing. */
+  readonly escape?: (text: string) => string;
 }
 
 /** A fault in a template, or in a function that it calls. Line and column count from 1. */
@@ -40,13 +42,16 @@ const maximumSteps = 200_000;
 const maximumOutput = 16 * 1024 * 1024;
 
 /** The text that the template makes. Throws a TemplateError. */
-export function renderTemplate(source: string, { functions, data = null }: TemplateOptions): string {
+export function renderTemplate(
+  source: string,
+  { functions, data = null, escape = (text) => text }: TemplateOptions,
+): string {
   const at = (offset: number, message: string): TemplateError => {
     const before = source.slice(0, offset);
     return new TemplateError(message, before.split('\n').length, offset - before.lastIndexOf('\n'));
   };
   const nodes = new Parser(tokenize(source, at), at, functions).parse();
-  return new Evaluator(functions, at, data).render(nodes);
+  return new Evaluator(functions, at, data, escape).render(nodes);
 }
 
 type Fail = (offset: number, message: string) => TemplateError;
@@ -410,11 +415,18 @@ class Evaluator {
   readonly #functions: ReadonlyMap<string, TemplateFunction>;
   readonly #fail: Fail;
   readonly #data: TemplateValue;
+  readonly #escape: (text: string) => string;
 
-  constructor(functions: ReadonlyMap<string, TemplateFunction>, fail: Fail, data: TemplateValue) {
+  constructor(
+    functions: ReadonlyMap<string, TemplateFunction>,
+    fail: Fail,
+    data: TemplateValue,
+    escape: (text: string) => string,
+  ) {
     this.#functions = functions;
     this.#fail = fail;
     this.#data = data;
+    this.#escape = escape;
   }
 
   render(nodes: readonly Node[]): string {
@@ -435,7 +447,8 @@ class Evaluator {
         this.#write(node.text, 0);
       } else if (node.type === 'output') {
         const value = this.#pipeline(node.pipeline, scope);
-        if (node.pipeline.variables.length === 0) this.#write(templateText(value), node.pipeline.offset);
+        if (node.pipeline.variables.length === 0)
+          this.#write(this.#escape(templateText(value)), node.pipeline.offset);
       } else if (!('body' in node)) {
         return node.type;
       } else {

@@ -105,6 +105,7 @@ export function guardStore(store: SessionStore, options: GuardOptions, deps: Gua
 
   return {
     findMany: (keys) => run(() => store.findMany(keys), true),
+    activityOf: (key) => run(() => store.activityOf(key), true),
     insert: (session) => run(() => store.insert(session)),
     replace: (key, version, next) => run(() => store.replace(key, version, next)),
     touchMany: (touches) => run(() => store.touchMany(touches)),

@@ -2,6 +2,7 @@ import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import type { Random } from '../lib/random.ts';
+import type { Timers } from '../lib/timers.ts';
 import { coalesceReads } from './coalesced-reads.ts';
 import { absoluteEnd, isAlive, type Lifetimes } from './lifetime.ts';
 import type { Sealer } from './seal.ts';
@@ -26,6 +27,14 @@ export interface Sessions<P> {
   begin(start: SessionStart<P>): Promise<{ readonly token: string; readonly session: Session<P> }>;
   /** Changes the payload by compare-and-set; null when somebody else changed or ended the session meanwhile. */
   update(session: Session<P>, payload: P): Promise<Session<P> | null>;
+  /**
+   * As `update`, under a new token: for every rise in privilege. The old token names nothing from then on; the public id,
+   * the lifetimes and who it belongs to stay.
+   */
+  rise(
+    session: Session<P>,
+    payload: P,
+  ): Promise<{ readonly token: string; readonly session: Session<P> } | null>;
   /** Ends one session; false when it was gone already. Holds for the very next request. */
   end(session: Session<P>, reason: EndReason): Promise<boolean>;
   /** The living sessions of a user, the newest first. Throws `StoreUnavailable`. */
@@ -72,6 +81,7 @@ interface SessionDeps {
   readonly sealer: Sealer;
   readonly clock: Clock;
   readonly random: Random;
+  readonly timers: Timers;
   /** The lifetimes of a cookie domain, or null when it is not configured (any more). Asked at each read. */
   readonly lifetimesOf: (cookieDomain: string) => Lifetimes | null;
   readonly onEnd: (ended: {
@@ -110,7 +120,7 @@ const ACTIVITY_STEP = 1000;
 
 export function openSessions<P>(deps: SessionDeps): Sessions<P> {
   const { store, sealer, clock, random } = deps;
-  const findOne = deps.isRemote ? coalesceReads(store) : null;
+  const findOne = deps.isRemote ? coalesceReads(store, deps.timers) : null;
   const opened = new BoundedMap<string, Opened<P>>(OPENED_LIMIT);
   /** The store's keys of cookies that named a session; of others nothing is kept. */
   const keys = new BoundedMap<string, string>(OPENED_LIMIT);
@@ -143,9 +153,12 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
       deps.onBrokenRecord(stored.key);
       return null;
     }
-    const lastActivity = Math.max(stored.lastActivity, activity.get(stored.key) ?? 0);
-    if (known.session.lastActivity !== lastActivity) known.session = { ...known.session, lastActivity };
+    noteLatest(known, Math.max(stored.lastActivity, activity.get(stored.key) ?? 0));
     return known.session;
+  };
+
+  const noteLatest = (known: Opened<P>, at: number): void => {
+    if (at > known.session.lastActivity) known.session = { ...known.session, lastActivity: at };
   };
 
   const isLiving = (session: Session<P>, now: number): boolean => {
@@ -153,23 +166,35 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
     return lifetimes !== null && isAlive(session, lifetimes, now);
   };
 
-  const judge = (stored: StoredSession | null | undefined, cookieDomain: string): Session<P> | null => {
-    const session = stored ? open(stored) : null;
-    return session?.cookieDomain === cookieDomain && isLiving(session, clock.now()) ? session : null;
-  };
-
-  /** The session that the store answered for a key, remembered if the degraded mode wants it. */
-  const settle = (
-    key: string,
+  /**
+   * The session if it is alive. One that only looks idle may have been active elsewhere: then the store is asked for the
+   * latest, which costs nothing as long as people are active here.
+   */
+  const judge = (
     stored: StoredSession | null | undefined,
     cookieDomain: string,
-  ): Session<P> | null => {
-    const session = judge(stored, cookieDomain);
-    if (deps.remembersVerified) {
-      if (session) verified.set(key, { session, at: clock.now() });
-      else verified.delete(key);
-    }
-    return session;
+  ): MaybePromise<Session<P> | null> => {
+    const session = stored ? open(stored) : null;
+    if (session?.cookieDomain !== cookieDomain) return null;
+    const now = clock.now();
+    if (isLiving(session, now)) return session;
+    if (!isLiving({ ...session, lastActivity: now }, now)) return null;
+    const wake = (latest: number | null): Session<P> | null => {
+      const awake = { ...session, lastActivity: Math.max(session.lastActivity, latest ?? 0) };
+      if (latest === null || !isLiving(awake, now)) return null;
+      const known = opened.get(session.key);
+      if (known?.session === session) known.session = awake;
+      return awake;
+    };
+    const latest = store.activityOf(session.key);
+    return latest instanceof Promise ? latest.then(wake) : wake(latest);
+  };
+
+  /** Remembered for the degraded mode, if that is wanted. */
+  const remember = (key: string, session: Session<P> | null): void => {
+    if (!deps.remembersVerified) return;
+    if (session) verified.set(key, { session, at: clock.now() });
+    else verified.delete(key);
   };
 
   const seal = (session: Session<P>): StoredSession => {
@@ -201,15 +226,19 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
       const known = keys.get(token);
       if (known === undefined && !isToken(token)) return null;
       const key = known ?? storeKeyOf(token);
-      const settled = (stored: StoredSession | null | undefined): Session<P> | null => {
-        const session = settle(key, stored, cookieDomain);
-        // As a text of its own: this one may be a part of a whole Cookie header, which would be kept with it.
+      const conclude = (session: Session<P> | null): Session<P> | null => {
+        remember(key, session);
+        // As a text of its own: this one may be a part of a whole request, which would be kept with it.
         if (session && known === undefined) keys.set(Buffer.from(token).toString('latin1'), key);
         return session;
       };
-      if (findOne) return findOne(key).then(settled);
+      const settle = (stored: StoredSession | null | undefined): MaybePromise<Session<P> | null> => {
+        const judged = judge(stored, cookieDomain);
+        return judged instanceof Promise ? judged.then(conclude) : conclude(judged);
+      };
+      if (findOne) return findOne(key).then(settle);
       const found = store.findMany([key]);
-      return found instanceof Promise ? found.then(([stored]) => settled(stored)) : settled(found[0]);
+      return found instanceof Promise ? found.then(([stored]) => settle(stored)) : settle(found[0]);
     },
 
     lastVerified(token, cookieDomain, maximumAge) {
@@ -251,6 +280,14 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
       return (await store.replace(session.key, session.version, seal(next))) ? next : null;
     },
 
+    async rise(session, payload) {
+      const token = createToken(random);
+      const next: Session<P> = { ...session, key: storeKeyOf(token), version: session.version + 1, payload };
+      if (!(await store.replace(session.key, session.version, seal(next)))) return null;
+      forget(session.key);
+      return { token, session: next };
+    },
+
     async end(session, reason) {
       // First, so that it is not remembered here even if the store does not answer.
       forget(session.key);
@@ -287,7 +324,11 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
       if (activity.size > 0) {
         const touches = [...activity].map(([key, at]) => ({ key, at }));
         await store.touchMany(touches);
-        for (const { key, at } of touches) if (activity.get(key) === at) activity.delete(key);
+        for (const { key, at } of touches) {
+          const known = opened.get(key);
+          if (known) noteLatest(known, at);
+          if (activity.get(key) === at) activity.delete(key);
+        }
       }
       await store.sweep(clock.now(), SWEEP_LIMIT);
     },

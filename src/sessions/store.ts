@@ -8,8 +8,14 @@ import type { MaybePromise } from '../lib/maybe-promise.ts';
  * Every operation throws `StoreUnavailable` when the store cannot answer; then nothing may be concluded about the session.
  */
 export interface SessionStore {
-  /** The sessions of these keys in the order of the keys, null where there is none. Never writes. */
+  /**
+   * The sessions of these keys in the order of the keys, null where there is none. Never writes. Their `lastActivity` may be
+   * older than what was touched since they were written: only `activityOf` and `listByUser` must know the latest.
+   */
   findMany(keys: readonly string[]): MaybePromise<readonly (StoredSession | null)[]>;
+
+  /** The latest `lastActivity` of one session, null when there is none. */
+  activityOf(key: string): MaybePromise<number | null>;
 
   /** Adds a session. False, and nothing changed, when the key is taken. */
   insert(session: StoredSession): MaybePromise<boolean>;
@@ -32,7 +38,7 @@ export interface SessionStore {
    */
   delete(key: string): MaybePromise<string | null>;
 
-  /** All sessions of a user, in no particular order. */
+  /** All sessions of a user with their latest `lastActivity`, in no particular order. */
   listByUser(userId: string): MaybePromise<readonly StoredSession[]>;
 
   /** Removes all sessions of a user but the one with the public id `except`; answers the public ids that ended. As final as `delete`. */

@@ -1,6 +1,6 @@
 import { tcpRules } from '../lib/address.ts';
 import { postgresShape } from '../lib/postgres-config.ts';
-import { address, choice, duration, path, secret, section, text } from '../lib/schema.ts';
+import { address, choice, duration, list, path, secret, section, text } from '../lib/schema.ts';
 import { tlsSchema } from '../lib/tls-config.ts';
 
 const mysqlSchema = section({
@@ -34,11 +34,32 @@ const postgresSchema = section({
   }
 });
 
+const day = 86_400_000;
+
+/** How long things are kept after they are of no more use, or after they happened. */
+const retentionSchema = section({
+  attempts: duration({ minimum: day })
+    .prefault('90d')
+    .describe('Log of the tries to log in (user, address, outcome).'),
+  audit: duration({ minimum: day }).prefault('365d').describe('Audit log.'),
+  bans: duration().prefault('90d').describe('Bans that are over.'),
+  codes: duration().prefault('7d').describe('One-time codes and reset links that are over.'),
+  known_devices: duration({ minimum: day })
+    .prefault('365d')
+    .describe('Devices with which nobody has logged in since; after that they count as new.'),
+});
+
 /** `storage` */
 export const storageSchema = section({
   encryption_key: secret({ minimum: 20 }).describe(
     'Encrypts what is kept in the database; at least 20 characters. Losing it loses every second factor.',
   ),
+  previous_encryption_keys: list(secret({ minimum: 20 }))
+    .prefault([])
+    .describe(
+      'Keys that still decrypt while `encryption_key` is changed: put the old one here, then run `sallyport storage encryption change-key`.',
+    ),
+  retention: retentionSchema.prefault({}).describe('When old records are removed.'),
   local: section({ path: path().describe('File of the database.') })
     .optional()
     .describe('SQLite.'),
@@ -54,3 +75,5 @@ export const storageSchema = section({
     context.addIssue({ code: 'custom', path: [], message });
   }
 });
+
+export type StorageConfig = (typeof storageSchema)['_output'];

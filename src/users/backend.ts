@@ -13,6 +13,14 @@ export type PasswordCheck =
   | { readonly status: 'success'; readonly user: UserProfile }
   | { readonly status: 'failure' };
 
+/** The outcome of setting a password. */
+export type PasswordChange =
+  | { readonly status: 'changed' }
+  /** Nobody of this name, or somebody who is disabled. */
+  | { readonly status: 'unknown' }
+  /** The backend takes no such password; the reason is a sentence for the person, without the password. */
+  | { readonly status: 'refused'; readonly reason: string };
+
 /**
  * The seam of user backends.
  *
@@ -26,6 +34,13 @@ export type PasswordCheck =
 export interface UserBackend {
   find(name: string): MaybePromise<UserProfile | null>;
   checkPassword(name: string, password: string, client?: string): Promise<PasswordCheck>;
+  /**
+   * Gives the person a new password; absent where a backend cannot write. `username` is the backend's own spelling.
+   * After 'changed' it is written for good: this process answers by it at once, and the old password fails. Several
+   * writers, in other processes too, lose nothing of each other. Whether the old password is known and the new one good
+   * enough is asked before. Throws `BackendUnavailable`, naming the mend, when it cannot be written; nothing has changed then.
+   */
+  readonly setPassword?: (username: string, password: string, client?: string) => Promise<PasswordChange>;
   /** Reads its source again; keeps the last good state and throws when the source is bad. */
   reload(): Promise<void>;
   /** Lets go of everything it holds. May be called twice. */

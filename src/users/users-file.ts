@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { Document, Node } from 'yaml';
 import { nearestWord } from '../lib/nearest-word.ts';
 import type { UserProfile } from './backend.ts';
@@ -18,7 +18,12 @@ export interface Person {
   readonly digest: Digest | null;
   /** The digest as it stands in the file; only to see whether it has changed. */
   readonly digestText: string;
+  /** From where to where it is written in the text; what stands there may be an alias of another's. */
+  readonly digestPlace: Place | null;
 }
+
+/** The first character's offset, and that behind the last one's. */
+export type Place = readonly [from: number, to: number];
 
 export interface UsersFileRules {
   readonly path: string;
@@ -182,6 +187,7 @@ export function parseUsersFile(text: string, rules: UsersFileRules): UsersFile {
       disabled: readDisabled(user, fields.get('disabled')),
       digest,
       digestText,
+      digestPlace: fields.get('password')?.place ?? null,
     };
   }
 
@@ -289,6 +295,8 @@ export const usersFileExample = `users:
 
 interface Entry {
   readonly offset: number | undefined;
+  /** Of the value as it is written: an alias is not followed. */
+  readonly place: Place | null;
   readonly value: Node | null;
 }
 
@@ -322,9 +330,14 @@ function entries(
     const offset = isScalar(pair.key) ? pair.key.range?.[0] : undefined;
     if (name === null) complain(offset, `${what} has a key that is no text`);
     else if (found.has(name)) complain(offset, `${what} has '${name}' twice; keep one of them or rename it`);
-    else found.set(name, { offset, value: resolve(document, pair.value) });
+    else found.set(name, { offset, place: placeOf(pair.value), value: resolve(document, pair.value) });
   }
   return found;
+}
+
+function placeOf(node: unknown): Place | null {
+  const range = isNode(node) ? node.range : null;
+  return range ? [range[0], range[1]] : null;
 }
 
 /** A scalar's text as it is written, so that `007` and `true` stay what the author typed; null for maps and lists. */

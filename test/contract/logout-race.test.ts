@@ -65,6 +65,7 @@ describe.each(shared)('signing out on two replicas, sessions in %s', (name) => {
           { timers: systemTimers, random, onState: () => {} },
         );
         const sessions = openSessions<Payload>({
+          timers: systemTimers,
           store,
           isRemote: true,
           sealer: createSealer('gateway', ['secret'], { random }),

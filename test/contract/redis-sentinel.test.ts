@@ -294,7 +294,7 @@ describe.skipIf(missing !== undefined && !mustBeComplete)('Redis Sentinel', () =
       await pause(50);
     }
     for (const server of gone) server.thaw();
-    await eventually('all are back', 8000, () => find(store, one.key));
+    expect(await eventually('all are back', 8000, () => find(store, one.key))).toEqual(one);
     await eventually('a session is written', 8000, () => inserted(store));
   });
 

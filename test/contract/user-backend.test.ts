@@ -170,6 +170,83 @@ describe.each(Object.keys(userBackends) as (keyof typeof userBackends)[])('user 
     }
   });
 
+  describe('setting a password', () => {
+    const set = ({ backend }: OpenHarness, username: string, password: string) => {
+      if (!backend.setPassword) throw new Error('a backend that cannot write needs an exception');
+      return backend.setPassword(username, password);
+    };
+
+    test('the new password succeeds at once and the old one fails', async () => {
+      const opened = await start();
+      expect(await set(opened, 'jane', 'another horse')).toEqual({ status: 'changed' });
+      const { backend } = opened;
+      expect(await backend.checkPassword('jane', 'another horse')).toEqual({
+        status: 'success',
+        user: profileOfJane,
+      });
+      expect(await backend.checkPassword('jane', jane.password)).toEqual({ status: 'failure' });
+    });
+
+    test('it stays after the source is read again, and nobody else is touched', async () => {
+      const opened = await start();
+      await set(opened, 'jane', 'another horse');
+      await set(opened, 'zoë', 'Ünïcode 漢');
+      const { backend } = opened;
+      await backend.reload();
+      expect(await backend.checkPassword('jane', 'another horse')).toMatchObject({ status: 'success' });
+      expect(await backend.checkPassword('zoë', 'Ünïcode 漢')).toMatchObject({ status: 'success' });
+      expect(await backend.checkPassword('zoë', zoe.password)).toEqual({ status: 'failure' });
+      expect(await backend.find('gone')).toBeNull();
+    });
+
+    test('unknown and disabled people get none', async () => {
+      const opened = await start();
+      for (const name of ['nobody', '', '__proto__', 'constructor', 'gone', 'JANE']) {
+        expect([name, await set(opened, name, 'another horse')]).toEqual([name, { status: 'unknown' }]);
+      }
+      expect(await opened.backend.checkPassword('gone', 'another horse')).toEqual({ status: 'failure' });
+    });
+
+    test('a text that cannot be a password is refused', async () => {
+      const opened = await start();
+      for (const password of ['', 'a'.repeat(1025), '\uD800']) {
+        expect(await set(opened, 'jane', password)).toEqual({
+          status: 'refused',
+          reason: expect.stringMatching(/^the password must be/) as string,
+        });
+      }
+      expect(await opened.backend.checkPassword('jane', jane.password)).toMatchObject({ status: 'success' });
+    });
+
+    test('somebody who was removed or disabled in the source meanwhile gets none', async () => {
+      const opened = await start();
+      await opened.change([{ ...jane, disabled: true }]);
+      expect(await set(opened, 'jane', 'another horse')).toEqual({ status: 'unknown' });
+      expect(await set(opened, 'zoë', 'another horse')).toEqual({ status: 'unknown' });
+    });
+
+    test('many at once are all written', async () => {
+      const people = Array.from({ length: 8 }, (_, i) => ({ name: `user${i}`, password: 'old' }));
+      const opened = await start(people);
+      await Promise.all(people.map(({ name }) => set(opened, name, `new ${name}`)));
+      await opened.backend.reload();
+      for (const { name } of people) {
+        expect(await opened.backend.checkPassword(name, `new ${name}`)).toMatchObject({ status: 'success' });
+      }
+    });
+
+    test('a backend that cannot write throws BackendUnavailable and changes nothing', async () => {
+      const opened = await start();
+      await opened.spoil();
+      await expect(set(opened, 'jane', 'another horse')).rejects.toThrow(BackendUnavailable);
+      expect(await opened.backend.checkPassword('jane', jane.password)).toMatchObject({ status: 'success' });
+      opened.cutOff();
+      await expect(set(opened, 'jane', 'another horse')).rejects.toThrow(BackendUnavailable);
+      await opened.backend.close();
+      await expect(set(opened, 'jane', 'another horse')).rejects.toThrow(BackendUnavailable);
+    });
+  });
+
   test('reload reads the source again', async () => {
     const { backend, change } = await start();
     await change([

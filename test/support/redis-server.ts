@@ -115,7 +115,7 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
   };
   const start = async (): Promise<void> => {
     child = startChild(program, [file, ...(sentinel ? ['--sentinel'] : [])], { cwd: folder.path });
-    await eventually(`${program} answers`, 8000, async () => {
+    await eventually(`${sentinel ? 'the Sentinel' : program} answers`, 8000, async () => {
       if (child.hasExited) throw new Error(child.output());
       return (await ask('PING')) === 'PONG' ? true : undefined;
     });

@@ -8,6 +8,7 @@ import { stat } from 'node:fs/promises';
 import { connect as openSocket, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect as openTls, type ConnectionOptions } from 'node:tls';
+import type { QueryArrayResult } from 'pg';
 import type { Address } from '../address.ts';
 import type { Timers } from '../timers.ts';
 import { errorCode, PostgresRefused, type PostgresSetting, PostgresUnavailable } from './errors.ts';
@@ -28,6 +29,7 @@ export interface Account {
 /** Rows are lists of columns. */
 export interface QueryAnswer {
   readonly rows: readonly (readonly unknown[])[];
+  readonly columns: readonly { readonly name: string; readonly typeId: number }[];
   /** Rows that were found or changed. */
   readonly count: number;
 }
@@ -201,7 +203,7 @@ async function signIn(
         client.query({ text, values: [...values], rowMode: 'array' }, (error, result) => {
           // The library gives no null where its types say so.
           if (error as Error | null) reject(error);
-          else resolve({ rows: result.rows, count: result.rowCount ?? 0 });
+          else resolve(answerOf(result));
         });
       }),
     cancel() {
@@ -229,6 +231,18 @@ async function signIn(
   await client.connect();
   isOpen = true;
   return connection;
+}
+
+/** Of several statements, the answer of the last. */
+function answerOf(result: QueryArrayResult | readonly QueryArrayResult[]): QueryAnswer {
+  const last = Array.isArray(result)
+    ? (result as readonly QueryArrayResult[]).at(-1)
+    : (result as QueryArrayResult);
+  return {
+    rows: last?.rows ?? [],
+    columns: last?.fields.map(({ name, dataTypeID }) => ({ name, typeId: dataTypeID })) ?? [],
+    count: last?.rowCount ?? 0,
+  };
 }
 
 /** A standby answers reads with what is no longer true; a server that was set to read only loses what we write. */

@@ -151,6 +151,11 @@ async function openFilesystemStore(
       return keys.map((key) => table.find(key));
     },
 
+    activityOf(key) {
+      open();
+      return table.peek(key)?.lastActivity ?? null;
+    },
+
     insert: (session) =>
       onDisk([session.key], async () => {
         if (table.peek(session.key)) return false;

@@ -44,6 +44,11 @@ export function openMemoryStore(options: MemoryOptions, deps: { readonly clock: 
       return keys.map((key) => table.find(key));
     },
 
+    activityOf(key) {
+      open();
+      return table.peek(key)?.lastActivity ?? null;
+    },
+
     insert(session) {
       open();
       if (table.peek(session.key)) return false;

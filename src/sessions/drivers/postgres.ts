@@ -266,21 +266,28 @@ function openStore(postgres: Postgres, place: Place): SessionStore {
     }
   };
 
+  const findMany = async (keys: readonly string[]): Promise<readonly (StoredSession | null)[]> => {
+    const { rows } = await run(sql.find, [realm, keys.map(encodeKey)]);
+    // Its connection was made to the writable server; whatever stands between has changed its mind.
+    if (rows[0]?.[columnCount] !== false) {
+      postgres.leave();
+      throw new StoreUnavailable('the PostgreSQL server became a standby, which may not know the latest');
+    }
+    const found = new Map<string, StoredSession>();
+    for (const row of rows as readonly SessionRow[]) {
+      if (row[0] === null) continue;
+      const session = readSession(row);
+      found.set(session.key, session);
+    }
+    return keys.map((key) => found.get(key) ?? null);
+  };
+
   return {
-    async findMany(keys) {
-      const { rows } = await run(sql.find, [realm, keys.map(encodeKey)]);
-      // Its connection was made to the writable server; whatever stands between has changed its mind.
-      if (rows[0]?.[columnCount] !== false) {
-        postgres.leave();
-        throw new StoreUnavailable('the PostgreSQL server became a standby, which may not know the latest');
-      }
-      const found = new Map<string, StoredSession>();
-      for (const row of rows as readonly SessionRow[]) {
-        if (row[0] === null) continue;
-        const session = readSession(row);
-        found.set(session.key, session);
-      }
-      return keys.map((key) => found.get(key) ?? null);
+    findMany,
+
+    async activityOf(key) {
+      const [found] = await findMany([key]);
+      return found?.lastActivity ?? null;
     },
 
     insert: (session) => change(sql.insert, [realm, ...writeSession(session)]),

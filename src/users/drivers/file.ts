@@ -1,22 +1,26 @@
 import { createHmac } from 'node:crypto';
 import { watch } from 'node:fs';
-import { readFile, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { messageOf } from '../../lib/message-of.ts';
 import type { Random } from '../../lib/random.ts';
 import { BackendUnavailable, isPossiblePassword } from '../backend.ts';
-import type { PasswordCheck, UserBackend } from '../backend.ts';
-import { blankDigest, InvalidDigest } from '../digest.ts';
+import type { PasswordChange, PasswordCheck, UserBackend } from '../backend.ts';
+import { blankDigest, hashPassword, InvalidDigest } from '../digest.ts';
 import type { Digest } from '../digest.ts';
 import type { HashQueue } from '../hash-queue.ts';
 import type { PasswordOptions } from '../password-options.ts';
 import type { Timers } from '../../lib/timers.ts';
-import { InvalidUsersFile, parseUsersFile, usersFileExample } from '../users-file.ts';
+import { readUsersFile } from '../read-users-file.ts';
+import { CannotReplaceDigest, replaceDigest } from '../replace-digest.ts';
+import { lastRewrite, rewriteUsersFile } from '../rewrite-users-file.ts';
+import { InvalidUsersFile, parseUsersFile } from '../users-file.ts';
 import type { Person, UsersFile, UsersFileRules } from '../users-file.ts';
 
 /**
  * People from a YAML file, held in memory. The file is read when the backend opens, on `reload`, and, with `watch`, soon
- * after it has changed; a file that cannot be used never replaces one that could. The file is never written.
+ * after it has changed; a file that cannot be used never replaces one that could. It is written only to set a password,
+ * and what one process has written holds for the next check of every other that shares the file.
  *
  * A check costs one hash whoever is asked about: for unknown names it runs against the digest of somebody of the file,
  * always the same one for the same name, so that unknown names cost what known ones do, whatever mixture of algorithms
@@ -71,6 +75,7 @@ export async function openFileBackend(
   const nameKey = deps.random.bytes(32);
   const blank = blankOf(options.password, deps.random);
   let directory = emptyDirectory;
+  let knownRewrite: bigint | null = null;
   let closed = false;
 
   const assertOpen = (): void => {
@@ -90,22 +95,52 @@ export async function openFileBackend(
 
   /** Whether something was read that was not read before. */
   const load = async (): Promise<boolean> => {
+    // Asked before the file is read, so that none is missed.
+    knownRewrite = await lastRewrite(path);
     const text = await readUsersFile(path);
     if (text === directory.text) return false;
+    adopt(text, parseUsersFile(text, options));
+    return true;
+  };
+
+  const adopt = (text: string, file: UsersFile): void => {
     const before = directory;
-    directory = createDirectory(text, parseUsersFile(text, options), options);
+    directory = createDirectory(text, file, options);
     for (const warning of directory.warnings) logger.warn({}, warning);
     const gone = goneBetween(before, directory);
     if (gone.length > 0) deps.onGone?.(gone);
-    return true;
   };
 
   // One at a time, so that an older reading never replaces a newer one.
   let turn: Promise<unknown> = Promise.resolve();
-  const loadInTurn = (): Promise<boolean> => {
-    const mine = turn.then(load);
+  const inTurn = <T>(job: () => Promise<T>): Promise<T> => {
+    const mine = turn.then(job);
     turn = mine.catch(() => undefined);
     return mine;
+  };
+  const loadInTurn = (): Promise<boolean> => inTurn(load);
+
+  const write = async (name: string, digest: string): Promise<PasswordChange> => {
+    let changed: { readonly text: string; readonly file: UsersFile } | undefined;
+    const edit = (text: string): string | null => {
+      const before = text === directory.text ? directory : parseUsersFile(text, options);
+      const person = before.people.get(name);
+      if (!person || person.disabled) return null;
+      changed = replaceDigest(text, before, { name, digest }, options);
+      return changed.text;
+    };
+    try {
+      await rewriteUsersFile(path, edit, deps);
+    } catch (cause) {
+      // Where only the last step on the disk has failed the file is the new one.
+      await load().catch(() => undefined);
+      if (!(cause instanceof InvalidUsersFile || cause instanceof CannotReplaceDigest)) throw cause;
+      throw new BackendUnavailable(`the password of '${name}' was not written: ${cause.message}`, { cause });
+    }
+    if (!changed) return { status: 'unknown' };
+    // Known before the watch hears of it, so that nothing is read again.
+    adopt(changed.text, changed.file);
+    return { status: 'changed' };
   };
 
   // Watched before it is read, so that no change falls in between.
@@ -138,6 +173,8 @@ export async function openFileBackend(
     async checkPassword(name, password, client) {
       assertOpen();
       if (!isPossiblePassword(password)) return FAILURE;
+      // A password that another process has written holds here too, without a watch.
+      if ((await lastRewrite(path)) !== knownRewrite) await onChange();
       const person = lookUp(name);
       const digest = person ? (person.digest ?? blank) : decoy(name);
       const matches = await deps.hashQueue.run(digest.memory, () => digest.matches(password), client);
@@ -147,6 +184,25 @@ export async function openFileBackend(
         return FAILURE;
       }
       return { status: 'success', user: now.profile };
+    },
+
+    async setPassword(username, password, client) {
+      assertOpen();
+      const person = directory.people.get(username);
+      if (!person || person.disabled) return { status: 'unknown' };
+      let digest;
+      try {
+        digest = await deps.hashQueue.run(
+          blank.memory,
+          () => hashPassword(password, options.password, deps.random),
+          client,
+        );
+      } catch (cause) {
+        if (!(cause instanceof InvalidDigest)) throw cause;
+        return { status: 'refused', reason: cause.message };
+      }
+      assertOpen();
+      return inTurn(() => write(username, digest));
     },
 
     async reload() {
@@ -200,36 +256,6 @@ function goneBetween(before: Directory, after: Directory): readonly string[] {
   return [...before.people]
     .filter(([key, person]) => isThere(person) && !isThere(after.people.get(key)))
     .map(([, person]) => person.profile.username);
-}
-
-async function readUsersFile(path: string): Promise<string> {
-  let bytes;
-  try {
-    bytes = await readFile(path);
-  } catch (cause) {
-    throw new InvalidUsersFile(`${path}: ${readFailure(cause)}`, { cause });
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new InvalidUsersFile(`${path}: this is no text in UTF-8; save the file in that encoding`, {
-      cause,
-    });
-  }
-}
-
-function readFailure(cause: unknown): string {
-  switch ((cause as NodeJS.ErrnoException).code) {
-    case 'ENOENT':
-      return `there is no such file. Name the users file in authentication_backend.file.path, or make this one:\n\n${usersFileExample}\n`;
-    case 'EACCES':
-    case 'EPERM':
-      return 'this process may not read it; give its user the right to read the file and to enter its folders';
-    case 'EISDIR':
-      return 'this is a folder; authentication_backend.file.path must name a file';
-    default:
-      return `cannot be read: ${messageOf(cause)}`;
-  }
 }
 
 /**

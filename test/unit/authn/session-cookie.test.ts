@@ -12,6 +12,7 @@ import { openSessions } from '../../../src/sessions/sessions.ts';
 import { StoreUnavailable } from '../../../src/sessions/store.ts';
 import { fakeClock, seededRandom } from '../../support/fake-clock.ts';
 import { authnRequest, exampleCom, fakeHead, fakeUsers } from './fakes.ts';
+import { fakeTimers } from '../../support/fake-timers.ts';
 
 const MINUTE = 60_000;
 
@@ -25,6 +26,7 @@ function setUp(refreshInterval: number | null = 5 * MINUTE, degraded: Degraded |
   let down = false;
   let writes = 0;
   const sessions = openSessions<GatewayPayload>({
+    timers: fakeTimers(),
     store: {
       ...memory,
       findMany(keys) {

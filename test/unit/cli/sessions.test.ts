@@ -9,6 +9,7 @@ import { createSealer } from '../../../src/sessions/seal.ts';
 import { openSessions } from '../../../src/sessions/sessions.ts';
 import { StoreUnavailable } from '../../../src/sessions/store.ts';
 import { fakeClock, seededRandom } from '../../support/fake-clock.ts';
+import { fakeTimers } from '../../support/fake-timers.ts';
 
 const configuration = (session: string): string => `
 authentication_backend: { file: { path: users.yml } }
@@ -41,6 +42,7 @@ let closed = 0;
 beforeEach(() => {
   closed = 0;
   sessions = openSessions<GatewayPayload>({
+    timers: fakeTimers(),
     store: openMemoryStore({}, { clock }),
     sealer: createSealer('gateway', ['secret'], { random }),
     clock,

@@ -58,7 +58,7 @@ async function open(options: Partial<HttpOptions>): Promise<HttpServer> {
       ...options,
     },
     content,
-    { logger, random: systemRandom },
+    { logger, random: systemRandom, clock: systemClock },
   );
   return server;
 }

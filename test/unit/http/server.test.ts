@@ -8,6 +8,7 @@ import type { RequestHead } from '../../../src/http/request-head.ts';
 import type { Mount, Route, RouteRequest } from '../../../src/http/route.ts';
 import { createHttpServer, type HttpContent, type HttpServer } from '../../../src/http/server.ts';
 import { createTrustedProxies } from '../../../src/http/trusted-proxies.ts';
+import { systemClock } from '../../../src/lib/clock.ts';
 import type { Logger } from '../../../src/lib/logger.ts';
 import { StoreUnavailable } from '../../../src/sessions/store.ts';
 import { seededRandom } from '../../support/fake-clock.ts';
@@ -85,7 +86,7 @@ const routes: readonly Route[] = [
 let authorize: HttpContent['authorize'];
 const answer = (status: number, body = '') => ({
   status,
-  headers: ['X-Order', String(status), 'Content-Length', String(body.length)],
+  headers: ['X-Order', String(status), 'Content-Length', String(Buffer.byteLength(body))],
   body,
 });
 
@@ -116,7 +117,7 @@ async function start(options: { mounts?: readonly Mount[]; basePath?: string; ma
       idleTimeout: 1000,
     },
     content(options.mounts),
-    { logger, random: seededRandom('server') },
+    { logger, random: seededRandom('server'), clock: systemClock },
   );
   await server.listen({ host: '127.0.0.1', port: 0 });
   port = (server.server.address() as AddressInfo).port;
@@ -639,6 +640,95 @@ describe('authorization paths', () => {
   });
 });
 
+describe('a connection of authorizations', () => {
+  const REQUEST = 'GET /api/verify HTTP/1.1\r\nHost: a\r\n\r\n';
+  const statuses = (text: string): string[] =>
+    [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status = '']) => status);
+
+  test('takes any request at any time, in any pieces', async () => {
+    const wire = await openWire(port);
+    wire.send(REQUEST);
+    await wire.until(/X-Order/);
+    wire.send('GET /api/state HTTP/1.1\r\nHost: a\r\n\r\n');
+    await wire.until(/"\/api\/state"/);
+    wire.send(REQUEST.slice(0, 30));
+    await new Promise((resolve) => void setImmediate(resolve));
+    wire.send(REQUEST.slice(30));
+    await wire.until(/X-Order[^]*X-Order/);
+    wire.send('GET /api/nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    expect(statuses(await wire.closed())).toEqual(['200', '200', '200', '404']);
+    expect(heads).toHaveLength(2);
+  });
+
+  test('answers what comes too early in its order', async () => {
+    const finish: (() => void)[] = [];
+    authorize = () => new Promise((resolve) => finish.push(() => resolve(answer(200 + finish.length))));
+    const wire = await openWire(port);
+    wire.send(REQUEST);
+    await expect.poll(() => heads.length).toBe(1);
+    wire.send('GET /api/state HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    await ask(port, 'GET', '/api/state');
+    expect(wire.received()).toBe('');
+    finish[0]?.();
+    const all = await wire.closed();
+    expect(all.indexOf('X-Order')).toBeLessThan(all.indexOf('"/api/state"'));
+    expect(statuses(all)).toHaveLength(2);
+  });
+
+  test('ends with the answer where the client has said its last word', async () => {
+    let finish = (): void => {};
+    authorize = () => new Promise((resolve) => (finish = () => resolve(answer(200))));
+    const wire = await openWire(port);
+    wire.socket.end(REQUEST);
+    await expect.poll(() => heads.length).toBe(1);
+    finish();
+    expect(statuses(await wire.closed())).toEqual(['200']);
+  });
+
+  test('of HTTP/1.0 ends with its answer', async () => {
+    const wire = await openWire(port);
+    wire.send('GET /api/verify HTTP/1.0\r\nX-Forwarded-Host: b\r\n\r\n');
+    expect(await wire.closed()).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*Connection: close\r\n\r\n$/);
+    expect(heads[0]?.header('x-forwarded-host')).toBe('b');
+  });
+
+  test('has a date, and no header that would be two', async () => {
+    authorize = () => ({ ...answer(200), headers: ['X-Name', 'a\r\nX-Other: b'] });
+    const got = await ask(port, 'GET', '/api/verify');
+    expect([got.status, got.header('x-other')]).toEqual([500, undefined]);
+    expect(Date.parse(got.header('date') ?? '')).toBeGreaterThan(0);
+    expect(logged).toHaveLength(1);
+  });
+
+  test('a body beyond ASCII has its length in bytes', async () => {
+    authorize = () => answer(403, 'nö\n');
+    const got = await ask(port, 'GET', '/api/verify');
+    expect(got.body.toString()).toBe('nö\n');
+  });
+
+  test('that waits is ended when the server closes', async () => {
+    const wire = await openWire(port);
+    wire.send(REQUEST);
+    await wire.until(/X-Order/);
+    await server.close(5000);
+    expect(await wire.closed()).toContain('X-Order');
+  });
+
+  test('a client that goes away in the midst does no harm', async () => {
+    let finish = (): void => {};
+    authorize = () => new Promise((resolve) => (finish = () => resolve(answer(200))));
+    const wire = await openWire(port);
+    wire.send(REQUEST);
+    await expect.poll(() => heads.length).toBe(1);
+    wire.socket.resetAndDestroy();
+    await wire.closed();
+    finish();
+    authorize = () => answer(200);
+    expect((await ask(port, 'GET', '/api/verify')).status).toBe(200);
+    expect(logged).toEqual([]);
+  });
+});
+
 describe('what is no request, or too much of one', () => {
   const raw = async (bytes: string): Promise<string> => {
     const wire = await openWire(port);
@@ -825,7 +915,7 @@ describe('a change of what is served, and the end', () => {
     const other = await createHttpServer(
       { tls: null, requireClientCertificate: false, basePath: '', maxHeaderSize: 0, idleTimeout: 0 },
       content(),
-      { logger, random: seededRandom('other') },
+      { logger, random: seededRandom('other'), clock: systemClock },
     );
     await expect(other.listen({ host: '127.0.0.1', port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });

@@ -54,6 +54,14 @@ describe('language', () => {
   ])('%s', (source, expected) => expect(render(source, new Map([['user', 'john']]))).toBe(expected));
 });
 
+test('values are escaped as they are written, text and conditions are not', () => {
+  const source = '<{{ if eq .a "<" }}{{ .a }}{{ end }}{{ $b := print .a "b" }}{{ $b }}{{ len .a }}>';
+  const escape = (text: string): string => text.replaceAll('<', '&lt;');
+  expect(renderTemplate(source, { functions: templateFunctions, data: new Map([['a', '<']]), escape })).toBe(
+    '<&lt;&lt;b1>',
+  );
+});
+
 describe('functions', () => {
   test.each([
     ['{{ join "," (splitList "." "a.b.c") }}', 'a,b,c'],

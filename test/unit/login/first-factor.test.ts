@@ -11,6 +11,7 @@ import { StoreUnavailable } from '../../../src/sessions/store.ts';
 import { BackendUnavailable } from '../../../src/users/backend.ts';
 import { fakeClock, seededRandom } from '../../support/fake-clock.ts';
 import { exampleCom, fakeUsers } from '../authn/fakes.ts';
+import { fakeTimers } from '../../support/fake-timers.ts';
 
 function setUp() {
   const clock = fakeClock();
@@ -20,6 +21,7 @@ function setUp() {
   const ended: string[] = [];
   const attempts: unknown[] = [];
   const sessions = openSessions<GatewayPayload>({
+    timers: fakeTimers(),
     store: memory,
     sealer: createSealer('gateway', ['secret'], { random }),
     clock,

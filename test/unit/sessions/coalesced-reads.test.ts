@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { coalesceReads } from '../../../src/sessions/coalesced-reads.ts';
 import { type StoredSession, StoreUnavailable } from '../../../src/sessions/store.ts';
+import { fakeTimers } from '../../support/fake-timers.ts';
 
 const session = (key: string): StoredSession => ({
   key,
@@ -15,15 +16,16 @@ const session = (key: string): StoredSession => ({
   sealed: Buffer.of(1),
 });
 
+const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
 function setUp(known: readonly string[], failure?: Error) {
   const asked: (readonly string[])[] = [];
-  const find = coalesceReads({
-    findMany(keys) {
-      asked.push(keys);
-      if (failure) return Promise.reject(failure);
-      return Promise.resolve(keys.map((key) => (known.includes(key) ? session(key) : null)));
-    },
-  });
+  const findMany = (keys: readonly string[]): Promise<(StoredSession | null)[]> => {
+    asked.push(keys);
+    if (failure) return Promise.reject(failure);
+    return Promise.resolve(keys.map((key) => (known.includes(key) ? session(key) : null)));
+  };
+  const find = coalesceReads({ findMany }, fakeTimers());
   return { asked, find };
 }
 
@@ -42,22 +44,70 @@ describe('coalesced reads', () => {
     expect(asked).toEqual([['a'], ['a']]);
   });
 
-  test('what comes while a read is under way is a read of its own', async () => {
-    const asked: string[][] = [];
-    const answers: (() => void)[] = [];
-    const find = coalesceReads({
-      findMany(keys) {
-        asked.push([...keys]);
-        return new Promise((resolve) => void answers.push(() => resolve(keys.map(() => null))));
-      },
+  describe('what comes while a read is under way', () => {
+    const hanging = () => {
+      const asked: string[][] = [];
+      const answers: (() => void)[] = [];
+      const timers = fakeTimers();
+      const find = coalesceReads(
+        {
+          findMany(keys) {
+            asked.push([...keys]);
+            return new Promise((resolve) => void answers.push(() => resolve(keys.map(() => null))));
+          },
+        },
+        timers,
+      );
+      return { asked, answers, timers, find };
+    };
+
+    test('waits for it and is then asked all at once, never answered with it', async () => {
+      const { asked, answers, timers, find } = hanging();
+      const first = find('a');
+      await turn();
+      const later = [find('a')];
+      await turn();
+      later.push(find('b'));
+      await turn();
+      expect(asked).toEqual([['a']]);
+      answers[0]?.();
+      await first;
+      await turn();
+      expect(asked).toEqual([['a'], ['a', 'b']]);
+      expect(timers.pending).toBe(0);
+      answers[1]?.();
+      expect(await Promise.all(later)).toEqual([null, null]);
     });
-    const first = find('a');
-    await new Promise((resolve) => void setImmediate(resolve));
-    const second = find('a');
-    await new Promise((resolve) => void setImmediate(resolve));
-    expect(asked).toEqual([['a'], ['a']]);
-    for (const answer of answers) answer();
-    expect(await Promise.all([first, second])).toEqual([null, null]);
+
+    test('waits a few milliseconds at most', async () => {
+      const { asked, answers, timers, find } = hanging();
+      const all = [find('a')];
+      await turn();
+      all.push(find('b'));
+      await turn();
+      timers.advance(2);
+      expect(asked).toEqual([['a']]);
+      timers.advance(1);
+      expect(asked).toEqual([['a'], ['b']]);
+      for (const answer of answers) answer();
+      expect(await Promise.all(all)).toEqual([null, null]);
+    });
+
+    test('goes on after one that failed, or that a store refused at once', async () => {
+      const timers = fakeTimers();
+      let asked = 0;
+      const find = coalesceReads(
+        {
+          findMany() {
+            if (asked++ === 0) throw new StoreUnavailable('down');
+            return [null];
+          },
+        },
+        timers,
+      );
+      await expect(find('a')).rejects.toThrow('down');
+      expect(await find('a')).toBeNull();
+    });
   });
 
   test('more keys than a batch holds are several reads', async () => {

@@ -12,6 +12,7 @@ import {
 } from '../../../src/sessions/store.ts';
 import { storeKeyOf } from '../../../src/sessions/token.ts';
 import { fakeClock, seededRandom } from '../../support/fake-clock.ts';
+import { fakeTimers } from '../../support/fake-timers.ts';
 
 interface Payload {
   readonly note: string;
@@ -81,6 +82,7 @@ function setUp(
       },
     };
     return openSessions<Payload>({
+      timers: fakeTimers(),
       store,
       sealer: counting,
       clock,

@@ -33,7 +33,7 @@ export function encode(session: StoredSession): Buffer {
 }
 
 /** Null when it is no record of ours. */
-export function decode(key: string, record: Buffer, lastActivity: number | null): StoredSession | null {
+export function decode(key: string, record: Buffer): StoredSession | null {
   if (record[0] !== FORMAT) return null;
   let at = HEAD;
   const text = (): string | null => {
@@ -56,7 +56,7 @@ export function decode(key: string, record: Buffer, lastActivity: number | null)
       sid,
       createdAt: record.readDoubleBE(9),
       expiresAt: record.readDoubleBE(17),
-      lastActivity: Math.max(record.readDoubleBE(25), lastActivity ?? 0),
+      lastActivity: record.readDoubleBE(25),
       sealed: record.subarray(at),
     };
   } catch {

@@ -34,7 +34,7 @@ async function refusalOf(store: SessionStore): Promise<Error | null> {
   const nobody = { publicId: '', userId: '', sid: null, sealed: Buffer.alloc(0) };
   const never = { key: '', version: 0, createdAt: 0, expiresAt: 0, lastActivity: 0, ...nobody };
   try {
-    await store.findMany(['']);
+    await store.activityOf('');
     await store.replace('', 0, never);
     return null;
   } catch (error) {

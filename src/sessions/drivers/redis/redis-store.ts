@@ -72,23 +72,22 @@ export function openRedisStore(
 
   const find = async (keys: readonly string[]): Promise<(StoredSession | null)[]> => {
     if (keys.length === 0) return [];
-    const [found, seen] = (await link.send(
-      'read',
-      [
-        ['MGET', ...keys.map((key) => records + key)],
-        ['ZMSCORE', activity, ...keys],
-      ],
-      asBuffers,
-    )) as [(Buffer | null)[], (number | null)[]];
+    const names = keys.map((key) => records + key);
+    const [found] = (await link.send('read', [['MGET', ...names]], asBuffers)) as [(Buffer | null)[]];
     return keys.map((key, i) => {
       const record = found[i];
       if (!record) return null;
-      const session = decode(key, record, seen[i] ?? null);
+      const session = decode(key, record);
       if (session === null && foreign++ === 0) {
         logger.warn({ key_prefix: keyPrefix }, 'Redis holds a value that is no session where one should be');
       }
       return session;
     });
+  };
+  const activityOf = async (keys: readonly string[]): Promise<readonly (number | null)[]> => {
+    if (keys.length === 0) return [];
+    const [seen] = (await link.send('read', [['ZMSCORE', activity, ...keys]])) as [(number | null)[]];
+    return seen;
   };
 
   const rangeOf = (part: Buffer): [Buffer, Buffer] => [
@@ -111,6 +110,12 @@ export function openRedisStore(
 
   return {
     findMany: (keys) => guarded(() => find(keys)),
+
+    activityOf: (key) =>
+      guarded(async () => {
+        const [[session], [seen]] = await Promise.all([find([key]), activityOf([key])]);
+        return session ? Math.max(session.lastActivity, seen ?? 0) : null;
+      }),
 
     insert: (session) =>
       guarded(async () => {
@@ -149,10 +154,16 @@ export function openRedisStore(
       guarded(async () => {
         const range = rangeOf(userPart(userId));
         for (let readings = 1; ; readings++) {
-          const found = await find(await keysIn(range));
+          const keys = await keysIn(range);
+          const found = await find(keys);
           // One that is listed and gone has ended or was rotated meanwhile, or Redis threw it away.
           if (readings === 3 || !found.includes(null)) {
-            return found.filter((session) => session !== null).filter((session) => session.userId === userId);
+            const own = found.filter((session) => session?.userId === userId) as StoredSession[];
+            const seen = await activityOf(own.map(({ key }) => key));
+            return own.map((session, i) => ({
+              ...session,
+              lastActivity: Math.max(session.lastActivity, seen[i] ?? 0),
+            }));
           }
         }
       }),

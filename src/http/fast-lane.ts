@@ -1,0 +1,233 @@
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+
+import type { Clock } from '../lib/clock.ts';
+import type { MaybePromise } from '../lib/maybe-promise.ts';
+import { readPlainRequest } from './plain-request.ts';
+import type { Head } from './request-head.ts';
+
+/**
+ * Connections on which proxies ask for authorizations, answered without the parser and the objects of `node:http`, which
+ * cost more than the decision. Only bytes that are exactly one plain request are understood here. With the first that are
+ * not, the connection goes to `node:http` for good, those bytes included: whatever two readers could understand differently
+ * has one reader, and it is the complete one.
+ */
+export interface FastLane {
+  /** Takes a new connection. */
+  take(socket: Socket): void;
+  /** Ends the connections that wait for a request; from now on each answer ends its connection. */
+  drain(): void;
+  /** Cuts every connection. */
+  cut(): void;
+}
+
+/** Plain values. The same object may be answered again and again; its bytes are made once. */
+export interface LaneAnswer {
+  readonly status: number;
+  /** Names and values in turn; one character for each byte. */
+  readonly headers: readonly string[];
+  readonly body: string;
+}
+
+export interface FastLaneDeps {
+  /** The answer, or null for a request that is nothing for this lane: then nothing has happened yet. Throws for a bug. */
+  readonly answer: (head: Head) => MaybePromise<LaneAnswer> | null;
+  /** The answer in the place of one that could not be made. */
+  readonly failed: (error: unknown) => LaneAnswer;
+  /** Gives a connection to the complete HTTP parser. */
+  readonly handOver: (socket: Socket) => void;
+  readonly clock: Clock;
+  /** Milliseconds within which the first request of a connection must come. */
+  readonly firstTimeout: number;
+  /** Milliseconds for which a connection is kept between requests. */
+  readonly idleTimeout: number;
+}
+
+interface Lane {
+  readonly socket: Socket;
+  readonly peer: string;
+  readonly secure: boolean;
+  /** A request is under way: what comes meanwhile waits in the socket. */
+  isAsked: boolean;
+  isHead: boolean;
+  /** The connection ends with the next answer. */
+  closes: boolean;
+  answer: LaneAnswer | null;
+}
+
+export function createFastLane(deps: FastLaneDeps): FastLane {
+  const lanes = new Map<Socket, Lane>();
+  const dateOf = createDateHeader(deps.clock);
+  const headOf = createHeadWriter();
+  let isDraining = false;
+
+  /**
+   * Answers of this turn of the event loop, written at its end: each write may wake the proxy, which costs half as much as
+   * the answer, and all of a turn wake it once.
+   */
+  let ready: Lane[] = [];
+  const writeReady = (): void => {
+    const some = ready;
+    ready = [];
+    const date = dateOf();
+    for (const lane of some) write(lane, date);
+  };
+
+  const settle = (lane: Lane, answer: LaneAnswer): void => {
+    lane.answer = answer;
+    if (ready.push(lane) === 1) setImmediate(writeReady);
+  };
+
+  const write = (lane: Lane, date: string): void => {
+    const { socket } = lane;
+    const answer = lane.answer as LaneAnswer;
+    if (socket.destroyed) return;
+    let text: string;
+    try {
+      text = headOf(answer) + date;
+    } catch (error) {
+      lane.closes = true;
+      text = headOf((lane.answer = deps.failed(error))) + date;
+    }
+    const closes = lane.closes || isDraining;
+    text += closes ? 'Connection: close\r\n\r\n' : '\r\n';
+    const { body } = lane.answer as LaneAnswer;
+    if (body !== '' && !lane.isHead) text += Buffer.from(body).toString('latin1');
+    socket.write(text, 'latin1');
+    if (closes) {
+      leave(lane);
+      socket.on('error', destroy);
+      socket.destroySoon();
+    } else if (socket.writableNeedDrain) socket.once('drain', () => listen(lane));
+    else listen(lane);
+  };
+
+  const listen = (lane: Lane): void => {
+    lane.isAsked = false;
+    lane.answer = null;
+    if (lane.socket.isPaused()) lane.socket.resume();
+  };
+
+  const leave = ({ socket }: Lane): void => {
+    lanes.delete(socket);
+    socket.setTimeout(0);
+    for (const [event, listener] of Object.entries(listeners)) socket.off(event, listener);
+  };
+
+  const read = (lane: Lane, bytes: Buffer): void => {
+    const { socket } = lane;
+    if (lane.isAsked) {
+      socket.pause();
+      socket.unshift(bytes);
+      return;
+    }
+    const request = readPlainRequest(bytes, lane.peer, lane.secure);
+    let answer: MaybePromise<LaneAnswer> | null = null;
+    if (request) {
+      try {
+        answer = deps.answer(request.head);
+      } catch (error) {
+        answer = deps.failed(error);
+      }
+    }
+    if (!request || !answer) {
+      leave(lane);
+      socket.pause();
+      deps.handOver(socket);
+      socket.unshift(bytes);
+      socket.resume();
+      return;
+    }
+    lane.isAsked = true;
+    lane.isHead = request.head.method === 'HEAD';
+    if (request.closes) lane.closes = true;
+    if (socket.timeout !== deps.idleTimeout) socket.setTimeout(deps.idleTimeout);
+    if (answer instanceof Promise) {
+      answer.then(
+        (settled) => settle(lane, settled),
+        (error: unknown) => settle(lane, deps.failed(error)),
+      );
+    } else settle(lane, answer);
+  };
+
+  // One set of listeners for all connections.
+  const listeners = {
+    data(this: Socket, bytes: Buffer): void {
+      const lane = lanes.get(this);
+      if (lane) read(lane, bytes);
+    },
+    end(this: Socket): void {
+      const lane = lanes.get(this);
+      if (lane?.isAsked) lane.closes = true;
+      else this.destroySoon();
+    },
+    timeout(this: Socket): void {
+      if (!lanes.get(this)?.isAsked) this.destroy();
+    },
+    error: destroy,
+    close(this: Socket): void {
+      lanes.delete(this);
+    },
+  };
+
+  return {
+    take(socket) {
+      lanes.set(socket, {
+        socket,
+        peer: socket.remoteAddress ?? '',
+        secure: 'encrypted' in socket,
+        isAsked: false,
+        isHead: false,
+        closes: false,
+        answer: null,
+      });
+      for (const [event, listener] of Object.entries(listeners)) socket.on(event, listener);
+      socket.setTimeout(deps.firstTimeout);
+    },
+
+    drain() {
+      isDraining = true;
+      for (const { socket, isAsked } of lanes.values()) if (!isAsked) socket.destroy();
+    },
+
+    cut() {
+      for (const { socket } of lanes.values()) socket.destroy();
+    },
+  };
+}
+
+function destroy(this: Socket): void {
+  this.destroy();
+}
+
+/** The line of RFC 9110, section 6.6.1, made anew each second. */
+function createDateHeader(clock: Clock): () => string {
+  let line = '';
+  let second = Number.NaN;
+  return () => {
+    const now = Math.floor(clock.now() / 1000);
+    if (now !== second) line = `Date: ${new Date((second = now) * 1000).toUTCString()}\r\n`;
+    return line;
+  };
+}
+
+/** What no header may hold: it would be another header, or another text than was meant. */
+const UNFIT = /[^\t\u0020-\u007e\u0080-\u00ff]/;
+
+/** Status line and headers of an answer, each line with its end. Throws for a header that cannot be sent. */
+function createHeadWriter(): (answer: LaneAnswer) => string {
+  const known = new WeakMap<LaneAnswer, string>();
+  return (answer) => {
+    let head = known.get(answer);
+    if (head !== undefined) return head;
+    const { status, headers } = answer;
+    head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
+    for (let i = 0; i < headers.length; i += 2) {
+      const line = `${headers[i]}: ${headers[i + 1]}`;
+      if (UNFIT.test(line)) throw new Error(`the header ${headers[i]} holds a character that cannot be sent`);
+      head += `${line}\r\n`;
+    }
+    known.set(answer, head);
+    return head;
+  };
+}

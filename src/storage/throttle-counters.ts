@@ -1,0 +1,52 @@
+import type { Storage } from './storage.ts';
+
+/**
+ * Counts attempts before their secret is checked, in SQL wherever sessions are, so that parallel bursts and several
+ * replicas change nothing: an attempt is written first and counted afterwards, so of any number at one time the k-th that
+ * was written sees at least k. The window slides exactly: it is the time before each attempt.
+ */
+export interface ThrottleCounters {
+  /**
+   * Writes an attempt of this kind (`user`, `ip`, `totp` …) against a subject (the person, the address) and answers how
+   * many there are in the last `window` milliseconds, itself included. Rejects with StorageUnavailable: then the secret must
+   * not be checked.
+   */
+  count(kind: string, subject: string, now: number, window: number): Promise<CountedAttempt>;
+  /** Takes an attempt back whose secret could not be checked, because the backend was out of reach. */
+  takeBack(attempt: CountedAttempt): Promise<void>;
+  /** Forgets the attempts against a subject: the right secret was given. */
+  clear(kind: string, subject: string): Promise<void>;
+}
+
+export interface CountedAttempt {
+  readonly id: string;
+  readonly count: number;
+}
+
+const table = 'sallyport_throttle';
+
+export function createThrottleCounters({
+  database: { sql },
+  random,
+}: Pick<Storage, 'database' | 'random'>): ThrottleCounters {
+  return {
+    async count(kind, subject, now, window) {
+      const id = random.bytes(15).toString('base64url');
+      await sql.insertInto(table).values({ id, kind, subject, at: now }).execute();
+      const { count } = await sql
+        .selectFrom(table)
+        .select((expression) => expression.fn.countAll<number>().as('count'))
+        .where('kind', '=', kind)
+        .where('subject', '=', subject)
+        .where('at', '>', now - window)
+        .executeTakeFirstOrThrow();
+      return { id, count: Math.max(1, count) };
+    },
+    async takeBack({ id }) {
+      await sql.deleteFrom(table).where('id', '=', id).execute();
+    },
+    async clear(kind, subject) {
+      await sql.deleteFrom(table).where('kind', '=', kind).where('subject', '=', subject).execute();
+    },
+  };
+}
