@@ -190,9 +190,10 @@ export async function startLoad({ ports, rate, pool, hasProxy = false }: LoadOpt
     return visit(port, living);
   };
 
-  for (let missing = pool; missing > 0; missing--) {
+  // A busy machine may be late at first: who is refused comes again.
+  for (let tries = 0; sessions.length < pool && tries < pool * 3; tries++) {
     turn++;
-    await begin(ports[missing % ports.length] as number);
+    await begin(ports[tries % ports.length] as number);
   }
   if (sessions.length < pool) throw new Error('nobody can sign in before the fault');
   answers.length = 0;
