@@ -7,6 +7,7 @@ import { findUnsupported } from '../config/support.ts';
 import { createGateway, type Gateway } from '../gateway.ts';
 import { systemClock } from '../lib/clock.ts';
 import { openLogger, type OpenLogger } from '../lib/logger.ts';
+import { messageOf } from '../lib/message-of.ts';
 import { startWatchdog } from '../lib/watchdog.ts';
 import type { CliIo } from './io.ts';
 import { supervise } from './supervise.ts';
@@ -187,8 +188,4 @@ function explainStart(error: unknown, { server }: Configuration): string {
     return `server.tls: the certificate or its key cannot be used (${messageOf(error)})`;
   }
   return messageOf(error);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

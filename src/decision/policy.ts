@@ -3,6 +3,7 @@
  * method and path that leaves out rules which cannot match, so that a thousand rules cost about what five do. The index never
  * decides: leaving it out changes no answer.
  */
+import { messageOf } from '../lib/message-of.ts';
 import {
   compileDomains,
   compileMethods,
@@ -81,12 +82,9 @@ export function compilePolicy(input: AccessControlInput, networks: NamedNetworks
     try {
       return compileRule(rule, index, networks);
     } catch (error) {
-      throw new Error(
-        `access_control: rule ${index + 1}: ${error instanceof Error ? error.message : String(error)}`,
-        {
-          cause: error,
-        },
-      );
+      throw new Error(`access_control: rule ${index + 1}: ${messageOf(error)}`, {
+        cause: error,
+      });
     }
   });
   return {

@@ -24,5 +24,9 @@ export type Notice =
   | { readonly kind: 'recovery-codes-made' }
   | { readonly kind: 'recovery-code-used'; readonly left: number }
   | { readonly kind: 'password-changed'; readonly how: 'change' | 'reset' }
-  | { readonly kind: 'sessions-ended'; readonly count: number; readonly by: 'person' | 'operator' | 'password' }
+  | {
+      readonly kind: 'sessions-ended';
+      readonly count: number;
+      readonly by: 'person' | 'operator' | 'password';
+    }
   | { readonly kind: 'new-sign-in'; readonly unknown: 'device' | 'network' | 'both' };
