@@ -12,6 +12,7 @@ const commands: ReadonlyMap<string, (io: CliIo) => Promise<Command>> = new Map([
   ['crypto', async (io) => (await import('./cli/crypto.ts')).cryptoCommand(io)],
   ['demo', async (io) => (await import('./cli/demo.ts')).demoCommand(io)],
   ['sessions', async (io) => (await import('./cli/sessions.ts')).sessionsCommand(io)],
+  ['storage', async (io) => (await import('./cli/storage.ts')).storageCommand(io)],
 ]);
 
 async function main(argv: readonly string[]): Promise<void> {

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 
 export interface NewFile {
   path: string;
-  text: string;
+  text: string | Uint8Array;
   /** Readable by its owner only. */
   secret?: boolean;
 }

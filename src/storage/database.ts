@@ -18,7 +18,7 @@ export interface Database {
   /** Where the tables stand, if the engine has such; `sql` puts it before their names. */
   readonly schema: string | undefined;
   /**
-   * Runs statements that happen together or not at all. They must be short: on SQLite no other statement of this process
+   * Runs statements that happen together or not at all, and as if no other transaction ran beside them. They must be short: on SQLite no other statement of this process
    * runs meanwhile. `run` is called again after a deadlock, so it must do nothing but statements.
    */
   transaction<T>(run: (sql: Sql) => Promise<T>): Promise<T>;
@@ -46,7 +46,7 @@ export function createDatabase(name: Engine, engine: SqlEngine, gate: Gate | nul
     async ping() {
       await sql.executeQuery(CompiledQuery.raw('select 1'));
     },
-    close: () => whole.destroy(),
+    close: () => engine.close(),
   };
 }
 

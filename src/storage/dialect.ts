@@ -53,7 +53,7 @@ export interface SqlEngine {
   readonly schema?: string;
   /** What follows the definition of a table. */
   tableSuffix(): Promise<string>;
-  /** Opens a transaction that may write. */
+  /** Opens a serializable transaction that may write. */
   readonly beginText: string;
   createAdapter(): DialectAdapter;
   createCompiler(): QueryCompiler;

@@ -32,7 +32,9 @@ export function createKyselyDialect(engine: SqlEngine, gate: Gate | null): Kysel
     async releaseConnection(connection) {
       asOurs(connection).release();
     },
-    destroy: () => engine.close(),
+    async destroy() {
+      // Who opened the engine closes it.
+    },
   };
   return {
     createDriver: () => driver,
@@ -71,8 +73,10 @@ class EngineConnection implements DatabaseConnection {
       await this.#session?.run(text, []);
     } catch (error) {
       // Whatever is still open on it must not meet the next caller.
-      this.#session?.destroy();
-      this.#session = null;
+      if (!(error instanceof StorageConflict)) {
+        this.#session?.destroy();
+        this.#session = null;
+      }
       if (text === 'commit') throw error;
     }
   }

@@ -213,8 +213,9 @@ const commit = async (session: SqlSession): Promise<void> => {
 
 const locks: Readonly<Record<Engine, MigrationLock>> = {
   postgres: {
-    async take(session, { beginText, schema = '' }) {
-      await session.run(beginText, []);
+    async take(session, { schema = '' }) {
+      // Not serializable: what the former holder of the lock has committed must be seen.
+      await session.run('begin', []);
       const { rows } = await session.run(
         'select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as taken',
         [`sallyport storage ${schema}`],

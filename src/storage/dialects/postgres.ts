@@ -48,7 +48,7 @@ export const postgresDialect: Dialect<PostgresConfig> = {
       close: () => pool.close(),
       schema: config.schema,
       tableSuffix: () => Promise.resolve(''),
-      beginText: 'begin',
+      beginText: 'begin isolation level serializable',
       createAdapter: () => new PostgresAdapter(),
       createCompiler: () => new PostgresQueryCompiler(),
     };

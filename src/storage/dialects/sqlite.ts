@@ -49,11 +49,18 @@ export const sqliteDialect: Dialect<{ readonly path: string }> = {
       tableSuffix: () => Promise.resolve(' strict'),
       // Takes the lock of the one writer at once: a transaction that has begun never has to be given up for another.
       beginText: 'begin immediate',
-      createAdapter: () => new SqliteAdapter(),
+      createAdapter: () => new QueuedSqliteAdapter(),
       createCompiler: () => new SqliteQueryCompiler(),
     };
   },
 };
+
+/** The library need not lock its one connection: statements and transactions queue here. */
+class QueuedSqliteAdapter extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true;
+  }
+}
 
 interface Turn {
   readonly start: () => void;
@@ -131,7 +138,7 @@ function startThread(path: string, { timers, logger }: DialectDeps) {
         else if ('failure' in answer) reject(toError(answer.failure));
         else resolve(answer);
       };
-      own.postMessage(job);
+      own.postMessage(job, []);
     });
 
   const run: RunStatement = (text, values, deadline = STATEMENT_DEADLINE) =>
@@ -179,7 +186,7 @@ function startThread(path: string, { timers, logger }: DialectDeps) {
         });
       },
       release: end(() => {}),
-      destroy: end(() => thread?.postMessage('reset')),
+      destroy: end(() => thread?.postMessage('reset', [])),
     };
   };
 
@@ -194,7 +201,7 @@ function startThread(path: string, { timers, logger }: DialectDeps) {
       thread = null;
       ending.ref();
       const gone = once(ending, 'exit');
-      ending.postMessage('close');
+      ending.postMessage('close', []);
       await gone;
       settle?.(new StorageUnavailable('the storage is closed'));
     },
@@ -219,7 +226,7 @@ const outages: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** SQLITE_CONSTRAINT_PRIMARYKEY and SQLITE_CONSTRAINT_UNIQUE. */
-const duplicates = [1555, 2067];
+const duplicates = new Set([1555, 2067]);
 
 function toError({ code, message }: { readonly code: number; readonly message: string }): Error {
   const outage = outages.get(code % 256);
@@ -229,6 +236,6 @@ function toError({ code, message }: { readonly code: number; readonly message: s
     });
   }
   const name = `SQLITE_${code}`;
-  if (duplicates.includes(code)) return new DuplicateKey(name, message);
+  if (duplicates.has(code)) return new DuplicateKey(name, message);
   return new StorageFault(name, `SQLite refuses a statement: ${message}`);
 }
