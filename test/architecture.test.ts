@@ -23,7 +23,7 @@ const STEPS: readonly (readonly string[])[] = [
   ['portal', 'outposts', 'proxy'],
   ['config'],
   ['gateway-sessions', 'gateway-storage', 'gateway-throttle'],
-  ['gateway-factors', 'gateway-accounts'],
+  ['gateway-factors', 'gateway-accounts', 'gateway-telemetry'],
   ['gateway', 'outpost'],
   ['cli'],
   ['main'],
@@ -36,6 +36,7 @@ const WIRING = [
   'gateway-throttle',
   'gateway-factors',
   'gateway-accounts',
+  'gateway-telemetry',
   'gateway',
   'outpost',
 ];

@@ -42,7 +42,6 @@ const gaps: readonly Gap[] = [
     kind: 'unused',
     isConfigured: (config) => config.certificates_directory !== undefined,
   },
-  { key: 'telemetry.metrics', kind: 'unused', isConfigured: (config) => config.telemetry.metrics.enabled },
   {
     key: 'definitions.user_attributes',
     kind: 'unused',
