@@ -11,6 +11,12 @@ export interface PageTarget {
   readonly site: string;
 }
 
+/** Where a person was going, as forms and links carry it on in their query; empty when nowhere. */
+export interface Going {
+  readonly rd?: string;
+  readonly rm?: string;
+}
+
 /** The sign-in form. It posts to `form.action` (`/form/login`, with `rd` and `rm` as the query). */
 export interface LoginPage {
   readonly page: 'login';
@@ -98,6 +104,7 @@ export interface SecurityPage {
  */
 export interface TotpPage {
   readonly page: 'totp';
+  readonly going: Going;
   /** Null before it has begun. */
   readonly enrolment: {
     /** `otpauth:`, with the secret. */
@@ -179,6 +186,7 @@ export interface ElevationPage {
   readonly username: string;
   /** The name of the page to which this leads. */
   readonly back: string;
+  readonly going: Going;
   /** Where the code goes to, masked; null for a person without a mail address. */
   readonly address: string | null;
   /** A code was sent; `later`: the mail server has not taken it yet. */
