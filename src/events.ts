@@ -20,7 +20,13 @@ export interface Events extends MailQueueEvents {
   /** A request passes, and nothing stood in the way: only counted. On the hot path. */
   accessAllowed(isDegraded: boolean): void;
   accessDecided(event: AccessDecided): void;
-  passwordChecked(event: { readonly username: string; readonly ip: string; readonly success: boolean }): void;
+  passwordChecked(event: {
+    readonly username: string;
+    readonly ip: string;
+    readonly success: boolean;
+    /** Default: by form. */
+    readonly proof?: 'password' | 'basic';
+  }): void;
   /** A proof other than the password at sign-in was given: a second factor, a code, the old password. */
   proofChecked(
     event: PersonEvent & { readonly proof: Proof; readonly success: boolean; readonly reason?: string },

@@ -64,7 +64,7 @@ export function openGatewayThrottle(
           equalTime,
           onChecked({ proof, ...checked }) {
             if (proof === 'old-password') events.proofChecked({ ...checked, proof });
-            else events.passwordChecked(checked);
+            else events.passwordChecked({ ...checked, proof });
           },
         }),
     };

@@ -7,7 +7,6 @@ import type { Challenge, Scheme } from './authn/scheme.ts';
 import { type Degraded, createSessionFinder, createSessionScheme } from './authn/session-cookie.ts';
 import type { Configuration } from './config/schema.ts';
 import { compilePolicy } from './decision/policy.ts';
-import { createEvents } from './events.ts';
 import { type Authorize, createAuthorize } from './forward-auth/authorize.ts';
 import type { AuthnStrategyConfig } from './forward-auth/config.ts';
 import type { Endpoint } from './forward-auth/endpoints.ts';
@@ -16,20 +15,26 @@ import { cookieDomainsOf, openGatewaySessions, sessionStoreName } from './gatewa
 import { openGatewayAccounts } from './gateway-accounts.ts';
 import { createGatewayFactors } from './gateway-factors.ts';
 import { openGatewayStorage } from './gateway-storage.ts';
+import { createGatewayTelemetry, type GatewayTelemetry } from './gateway-telemetry.ts';
 import { openGatewayThrottle } from './gateway-throttle.ts';
 import { createHealthRoutes } from './http/health.ts';
+import { listenAddressOf } from './http/listen-on.ts';
 import type { Mount } from './http/route.ts';
-import { createHttpServer, type HttpContent, type HttpServer, type ListenAddress } from './http/server.ts';
+import { createHttpServer, type HttpContent, type HttpServer } from './http/server.ts';
 import { createTrustedProxies } from './http/trusted-proxies.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { type Random, systemRandom } from './lib/random.ts';
+import { createNotices } from './login/notices.ts';
 import { createSignInRecord } from './login/sign-in-record.ts';
 import { createAccountRoutes } from './portal/account-routes.ts';
 import { createActions } from './portal/actions.ts';
 import { createApiRoutes } from './portal/api.ts';
 import { brandingOf, loadAssets } from './portal/assets.ts';
 import { openCatalogue } from './portal/catalogue.ts';
+import { createFactorActions } from './portal/factors-actions.ts';
+import { createFactorsApi } from './portal/factors-api.ts';
+import { createFactorsPages } from './portal/factors-page.ts';
 import { createPages } from './portal/pages.ts';
 import { createRateLimitGuard } from './portal/rate-limit-guard.ts';
 import { loadRenderer } from './portal/renderer.ts';
@@ -52,14 +57,16 @@ export interface Gateway {
   readonly server: Server;
   /** Whether sessions outlive this process. */
   readonly keepsSessions: boolean;
+  /** What is told of it, and its metrics. */
+  readonly telemetry: Pick<GatewayTelemetry, 'events' | 'read' | 'server'>;
   /** The decision itself, for engines in this process. */
   readonly authorize: Authorize;
   listen(): Promise<void>;
   /**
    * Takes a new configuration, reads the users file and the certificate again. Throws, and changes nothing, when it cannot.
-   * Answers the keys whose change waits for a restart.
+   * The keys whose change waits for a restart are told by the event `reloaded`.
    */
-  reload(config: Configuration): Promise<readonly string[]>;
+  reload(config: Configuration): Promise<void>;
   /** Answers what is under way, closes the listener and the drivers. Within `deadline` milliseconds. */
   close(deadline?: number): Promise<void>;
 }
@@ -91,6 +98,7 @@ const FIXED = [
   'session.degraded',
   'storage',
   'notifier',
+  'telemetry',
   'log',
 ] as const;
 
@@ -104,7 +112,8 @@ interface Core {
 
 export async function createGateway(config: Configuration, deps: GatewayDeps): Promise<Gateway> {
   const { logger, clock = systemClock, random = systemRandom } = deps;
-  const events = createEvents(logger, { now: () => clock.now() });
+  const telemetry = createGatewayTelemetry(config, { logger, clock });
+  const { events } = telemetry;
   // The workers of one machine share its cores and memory.
   const { workers } = config.server;
   const hashQueue = openHashQueue(
@@ -123,14 +132,17 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
     random,
     logger,
     events,
+    meter: telemetry.storeMeter,
     lifetimesOf: (domain) => core.cookieDomains.get(domain)?.lifetimes ?? null,
   });
 
   const kept = await openGatewayStorage(config, { clock, random, logger, events });
+  telemetry.watch(kept);
+  const notices = createNotices({ mail: kept?.mail ?? null, clock, events, deviceOf: deviceSummary });
   const storage = kept?.storage ?? null;
   const throttleOf = openGatewayThrottle(storage, { clock, random, logger, events });
 
-  const accounts = openGatewayAccounts({ kept, sessions, notices: null, clock, random, logger, events });
+  const accounts = openGatewayAccounts({ kept, sessions, notices, clock, random, logger, events });
 
   /** At once, rather than when the profile is next read. What fails here is made good then. */
   const onGone = (usernames: readonly string[]): void => {
@@ -147,7 +159,8 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
     const { file } = next.authentication_backend;
     if (!file)
       throw new Error('authentication_backend.file is not set, and this release has no other backend');
-    return userBackends.file(file, { random, timers: systemTimers, logger, hashQueue, onGone });
+    const deps = { random, timers: systemTimers, logger, hashQueue, onGone };
+    return telemetry.timed(await userBackends.file(file, deps));
   };
 
   const authorize: Authorize = (head) => core.content.authorize(head);
@@ -184,11 +197,11 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       }),
     );
 
-    const { secondFactor } = createGatewayFactors(next, {
+    const { secondFactor, account: factorAccount } = createGatewayFactors(next, {
       ...limits,
       storage,
       sessions,
-      notices: null,
+      notices,
       clock,
       random,
       logger,
@@ -196,7 +209,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
     });
     const signInRecord = createSignInRecord({
       knownDevices: storage && createKnownDevices(storage),
-      notices: null,
+      notices,
       events,
       clock,
       deviceOf: deviceSummary,
@@ -215,6 +228,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       random,
       password,
       signInRecord,
+      events,
     });
     const flows = accounts.flowsOf(next, { users, password, throttle: limits.throttle, secondFactor });
     const { disable, custom_url: elsewhere } = next.authentication_backend.password_reset;
@@ -243,6 +257,11 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       show: pages.show,
     });
     const offers = { passwordChange: flows.change !== null, passwordReset: resetUrl !== null };
+    const factorDoors = {
+      actions,
+      factors: createFactorActions({ account: factorAccount, sessions, events, notices }),
+      elevated: account.guard,
+    };
     const parts = [
       { name: 'sessions', check: () => sessions.ping() },
       ...(kept ? [{ name: 'storage', check: () => kept.storage.database.ping() }] : []),
@@ -261,14 +280,17 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
         trustedProxies,
         clock,
         onOutcome(head, outcome, target, error) {
-          if (outcome.kind === 'allow' && error === undefined) return;
+          if (outcome.kind === 'allow' && error === undefined)
+            return events.accessAllowed(outcome.identity?.isDegraded ?? false);
           const reason = outcome.kind === 'bad-request' ? { reason: outcome.reason } : {};
           events.accessDecided({ outcome: outcome.kind, target, peer: head.peer, error, ...reason });
         },
       }),
       routes: [
         ...health,
-        ...createApiRoutes(actions, offers),
+        ...createApiRoutes(actions),
+        ...createFactorsApi({ ...factorDoors, usesTwoFactor: policy.usesTwoFactor, offers }),
+        ...createFactorsPages({ ...factorDoors, clock, base, show: pages.show, offers }),
         ...account.routes,
         ...pages.routes,
         ...createStaticRoutes(assets, catalogue),
@@ -291,7 +313,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       idleTimeout: serverConfig.timeouts.idle,
     },
     core.content,
-    { logger, random, clock },
+    { logger, random, clock, meter: telemetry.requestMeter },
   );
 
   const reportTending = (error: unknown): void => {
@@ -304,10 +326,12 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
   return {
     server: http.server,
     keepsSessions: sessionStoreName(config) !== 'memory',
+    telemetry,
     authorize,
 
     async listen() {
-      await http.listen(listenAddressOf(serverConfig));
+      await telemetry.listen();
+      await http.listen(listenAddressOf(serverConfig.address, serverConfig.workers > 1));
     },
 
     async reload(next) {
@@ -321,7 +345,10 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       core = built;
       if (certificate) http.setCertificate(certificate);
       if (!sameUsers) await before.users.close();
-      return FIXED.filter((key) => !isDeepStrictEqual(valueAt(next, key), valueAt(before.config, key)));
+      const waiting = FIXED.filter(
+        (key) => !isDeepStrictEqual(valueAt(next, key), valueAt(before.config, key)),
+      );
+      events.reloaded({ rules: next.access_control.rules.length, waiting });
     },
 
     async close(deadline = CLOSE_DEADLINE) {
@@ -332,6 +359,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       await sessions.tend().catch(reportTending);
       await sessions.close();
       await accounts.close();
+      await telemetry.close();
       await kept?.close();
       await core.users.close();
     },
@@ -382,16 +410,6 @@ function certificateOf({
   if (tls.certificate === undefined || tls.key === undefined) return null;
   const ca = tls.client_certificates.map((path) => readFileSync(path));
   return { cert: readFileSync(tls.certificate), key: readFileSync(tls.key), ...(ca.length > 0 && { ca }) };
-}
-
-/** Several workers listen on the port side by side, and the kernel spreads connections; a socket they share. */
-function listenAddressOf({ address, workers }: Configuration['server']): ListenAddress {
-  if (address.socketPath !== undefined) {
-    return { path: address.socketPath, ...(address.umask !== undefined && { umask: address.umask }) };
-  }
-  if (address.scheme === 'fd') return { fd: Number(address.host) };
-  const beside = workers > 1 ? { reusePort: true, exclusive: true } : {};
-  return { port: address.port, ...(address.host !== '' && { host: address.host }), ...beside };
 }
 
 function valueAt(config: Configuration, key: string): unknown {

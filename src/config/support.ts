@@ -8,16 +8,7 @@ interface Gap {
   isConfigured(config: Configuration): boolean;
 }
 
-const optionalSections = [
-  'storage',
-  'notifier',
-  'identity_validation',
-  'totp',
-  'webauthn',
-  'password_policy',
-  'ntp',
-  'privacy_policy',
-] as const;
+const optionalSections = ['storage', 'notifier', 'totp', 'webauthn', 'ntp', 'privacy_policy'] as const;
 
 const gaps: readonly Gap[] = [
   {
@@ -42,7 +33,6 @@ const gaps: readonly Gap[] = [
     kind: 'unused',
     isConfigured: (config) => config.certificates_directory !== undefined,
   },
-  { key: 'telemetry.metrics', kind: 'unused', isConfigured: (config) => config.telemetry.metrics.enabled },
   {
     key: 'definitions.user_attributes',
     kind: 'unused',

@@ -24,6 +24,7 @@ export type AuditEvent =
   | 'proof.succeeded'
   | 'proof.failed'
   | 'ban.added'
+  | 'ban.revoked'
   | 'factor.added'
   | 'factor.removed'
   | 'recovery-codes.made'
@@ -75,10 +76,10 @@ export function createEventTable(metrics: GatewayMetrics): Table {
   });
 
   return {
-    passwordChecked({ username: typed, ip, success }) {
+    passwordChecked({ username: typed, ip, success, proof = 'password' }) {
       const username = shortened(typed);
       const fields = { username, remote_ip: ip };
-      const count = shown('password', success);
+      const count = shown(proof, success);
       // A success of Basic comes with each request; sessions that begin are records of their own.
       if (success)
         return {
@@ -88,7 +89,7 @@ export function createEventTable(metrics: GatewayMetrics): Table {
       return {
         log: ['error', fields, `Unsuccessful 1FA authentication attempt by user '${username}'`],
         count,
-        audit: { event: 'proof.failed', username, ip, details: { proof: 'password' } },
+        audit: { event: 'proof.failed', username, ip, details: { proof } },
       };
     },
 

@@ -164,7 +164,7 @@ function createPool(options: PostgresOptions, deps: PostgresDeps): Postgres {
             (answer) => {
               stop();
               release(connection);
-              resolve(answer);
+              return resolve(answer);
             },
             (error: unknown) => {
               stop();

@@ -13,6 +13,7 @@ import { createPasswordApi, createPasswordChangeApi, createPasswordResetApi } fr
 import { createPasswordPages } from './password-page.ts';
 import type { RateLimitGuard } from './rate-limit-guard.ts';
 import { createResetPages } from './reset-pages.ts';
+import { createReauthenticationForm } from './reauthentication-page.ts';
 import { createRevokePages } from './revoke-pages.ts';
 
 /** What people can do about their accounts here; null is not offered. */
@@ -53,6 +54,7 @@ export function createAccountRoutes(deps: AccountRoutesDeps): {
     });
   const routes = [
     ...createPasswordApi({ actions, rules, reauthentication }),
+    ...createReauthenticationForm({ actions, reauthentication, base, show }),
     ...(elevation
       ? [
           ...createElevationApi({ actions, elevation, limited }),

@@ -6,6 +6,7 @@ import type { SessionFinder } from '../authn/session-cookie.ts';
 import { requiredLevel } from '../decision/decide.ts';
 import type { Policy } from '../decision/policy.ts';
 import { anonymous } from '../decision/target.ts';
+import type { Events } from '../events.ts';
 import type { PasswordFactor } from '../factors/password-factor.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
@@ -92,6 +93,7 @@ export interface ActionDeps {
   readonly random: Random;
   readonly password: PasswordFactor;
   readonly signInRecord: SignInRecord;
+  readonly events: Pick<Events, 'sessionsRevoked'>;
 }
 
 /** Methods as proxies name them in `rm`. */
@@ -174,7 +176,7 @@ export function createActions(deps: ActionDeps): Actions {
     cookieDomainOf,
     deletedCookies,
     next,
-    sessions: createSessionActions(sessions),
+    sessions: createSessionActions(sessions, deps.events),
 
     sessionOf,
     secondFactor,

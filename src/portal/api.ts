@@ -1,36 +1,17 @@
 import { levelOf } from '../authn/gateway-session.ts';
 import { ko, ok, text } from '../http/reply.ts';
-import type { Reply, Route, RouteRequest } from '../http/route.ts';
-import { maskAddress } from './mask-address.ts';
+import type { Route } from '../http/route.ts';
 import { members } from './members.ts';
 import type { Actions } from './actions.ts';
 import { createSecondFactorApi } from './second-factor-api.ts';
 import { createSessionsApi } from './sessions-api.ts';
 
-/** What clients are told that they may show. */
-export interface Offers {
-  readonly passwordChange: boolean;
-  /** Here, or where the administrator says. */
-  readonly passwordReset: boolean;
-}
-
 /** The JSON door of the portal: Authelia's paths, envelopes and status codes. */
-export function createApiRoutes(actions: Actions, offers: Offers): readonly Route[] {
+export function createApiRoutes(actions: Actions): readonly Route[] {
   const signedIn =
     (status: 401 | 403): NonNullable<Route['guard']> =>
     async (request) =>
       (await actions.sessionOf(request)) ? null : text(status, `${status} ${REASON[status]}`);
-
-  const userInfo = async (
-    request: RouteRequest,
-    emails: (all: readonly string[]) => unknown,
-  ): Promise<Reply> => {
-    const session = await actions.sessionOf(request);
-    if (!session) return text(403, '403 Forbidden');
-    const { profile } = session.payload;
-    const factors = { method: '', has_totp: false, has_webauthn: false, has_duo: false };
-    return ok({ display_name: profile.displayName, emails: emails(profile.emails), ...factors });
-  };
 
   return [
     {
@@ -48,18 +29,6 @@ export function createApiRoutes(actions: Actions, offers: Offers): readonly Rout
           ...(home && { default_redirection_url: home }),
         });
       },
-    },
-    {
-      method: 'GET',
-      path: '/api/configuration',
-      kind: 'json',
-      guard: signedIn(403),
-      handle: () =>
-        ok({
-          available_methods: [],
-          password_change_disabled: !offers.passwordChange,
-          password_reset_disabled: !offers.passwordReset,
-        }),
     },
     {
       method: 'POST',
@@ -105,18 +74,6 @@ export function createApiRoutes(actions: Actions, offers: Offers): readonly Rout
         const { uri } = members(request.body, { uri: 'string' });
         return ok({ ok: actions.targetOf(request, uri) !== null });
       },
-    },
-    {
-      method: 'GET',
-      path: '/api/user/info',
-      kind: 'json',
-      handle: (request) => userInfo(request, (all) => all.map(maskAddress)),
-    },
-    {
-      method: 'POST',
-      path: '/api/user/info',
-      kind: 'json',
-      handle: (request) => userInfo(request, () => null),
     },
     ...createSecondFactorApi(actions),
     ...createSessionsApi(actions),

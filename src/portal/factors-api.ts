@@ -12,15 +12,23 @@ import { ownBrowserOnly } from './own-browser.ts';
 interface FactorsApiDeps {
   readonly actions: Pick<Actions, 'sessionOf' | 'sourceOf'>;
   readonly factors: FactorActions;
-  readonly elevated: ElevationGuard;
+  /** Null where nobody can be elevated: then no factor can be changed. */
+  readonly elevated: ElevationGuard | null;
   /** Whether any rule demands a second factor: else none is offered, as with Authelia. */
   readonly usesTwoFactor: boolean;
-  readonly passwords: { readonly canChange: boolean; readonly canReset: boolean };
+  readonly offers: Offers;
+}
+
+/** What clients are told that they may show. */
+export interface Offers {
+  readonly passwordChange: boolean;
+  /** Here, or where the administrator says. */
+  readonly passwordReset: boolean;
 }
 
 /** The second factors of the person who is signed in, as JSON: what there is, enrolment, removal, recovery codes, the wish. */
 export function createFactorsApi(deps: FactorsApiDeps): readonly Route[] {
-  const { actions, factors, elevated, usesTwoFactor, passwords } = deps;
+  const { actions, factors, elevated, usesTwoFactor, offers } = deps;
 
   const forbidden = (): Reply => text(403, '403 Forbidden');
   const ownBrowser = ownBrowserOnly(actions, {
@@ -62,7 +70,7 @@ export function createFactorsApi(deps: FactorsApiDeps): readonly Route[] {
     });
   };
 
-  const totpRoutes = (totp: TotpActions): readonly Route[] => [
+  const totpRoutes = (totp: TotpActions, elevated: ElevationGuard): readonly Route[] => [
     route('GET', TOTP, null, async ({ userId }) => {
       const { totp: found } = await factors.overview(userId);
       if (!found) return ko(404, 'There is no one-time password.');
@@ -122,8 +130,8 @@ export function createFactorsApi(deps: FactorsApiDeps): readonly Route[] {
       const { available } = await factors.overview(userId);
       return ok({
         available_methods: usesTwoFactor ? available : [],
-        password_change_disabled: !passwords.canChange,
-        password_reset_disabled: !passwords.canReset,
+        password_change_disabled: !offers.passwordChange,
+        password_reset_disabled: !offers.passwordReset,
       });
     }),
     route('GET', '/api/user/info', null, userInfo),
@@ -133,23 +141,27 @@ export function createFactorsApi(deps: FactorsApiDeps): readonly Route[] {
       const { method = '' } = members(request.body, { method: 'string' });
       return (await factors.prefer(userId, method)) ? ok() : ko(200, 'Operation failed.');
     }),
-    ...(factors.totp ? totpRoutes(factors.totp) : []),
+    ...(factors.totp && elevated ? totpRoutes(factors.totp, elevated) : []),
     route('GET', RECOVERY, null, async ({ userId }) => {
       const { recoveryCodes } = await factors.overview(userId);
       return ok({ left: recoveryCodes });
     }),
-    route('POST', RECOVERY, elevated.json, async (session, request) => {
-      const codes = await factors.renewRecoveryCodes(session, actions.sourceOf(request));
-      return codes
-        ? ok({ codes })
-        : ko(409, 'Recovery codes stand for another second factor; there is none.');
-    }),
+    ...(elevated
+      ? [
+          route('POST', RECOVERY, elevated.json, async (session, request) => {
+            const codes = await factors.renewRecoveryCodes(session, actions.sourceOf(request));
+            return codes ? ok({ codes }) : ko(409, NO_FACTOR);
+          }),
+        ]
+      : []),
   ];
 }
 
 const TOTP = '/api/secondfactor/totp';
 const REGISTER = '/api/secondfactor/totp/register';
 const RECOVERY = '/api/secondfactor/recovery-codes';
+
+const NO_FACTOR = 'Recovery codes stand for another second factor; there is none.';
 
 const failed = (): Reply => ko(403, 'Operation failed.');
 

@@ -11,6 +11,12 @@ export interface PageTarget {
   readonly site: string;
 }
 
+/** Where a person was going, as forms and links carry it on in their query; empty when nowhere. */
+export interface Going {
+  readonly rd?: string;
+  readonly rm?: string;
+}
+
 /** The sign-in form. It posts to `form.action` (`/form/login`, with `rd` and `rm` as the query). */
 export interface LoginPage {
   readonly page: 'login';
@@ -62,6 +68,77 @@ export interface SecondFactorPage {
   readonly error: 'code' | 'missing' | 'busy' | null;
 }
 
+/** The password once more: the target asks for a fresh one. Posts `password` to `action`. */
+export interface PasswordAgainPage {
+  readonly page: 'password-again';
+  readonly displayName: string;
+  readonly username: string;
+  readonly target: PageTarget | null;
+  readonly action: string;
+  readonly error: 'credentials' | 'missing' | null;
+}
+
+/**
+ * What protects the account, and the ways to change it: `settings/totp`, `settings/recovery-codes`, `settings/password`,
+ * `settings/sessions`; the authenticator is removed by a post to `form/totp/remove`. Times are milliseconds since 1970.
+ */
+export interface SecurityPage {
+  readonly page: 'security';
+  /** When the page was made. */
+  readonly now: number;
+  readonly displayName: string;
+  readonly username: string;
+  readonly totp: { readonly createdAt: number; readonly lastUsedAt: number | null } | null;
+  readonly canAddTotp: boolean;
+  /** How many are left. */
+  readonly recoveryCodes: number;
+  readonly canChangePassword: boolean;
+  readonly done: 'totp-added' | 'totp-removed' | null;
+  /** There was nothing to remove. */
+  readonly error: 'gone' | null;
+}
+
+/**
+ * An authenticator is set up: first a button that posts to `form/totp/begin`, then the secret with a form that posts a
+ * first `code` to `form/totp/finish`; `form/totp/cancel` drops it.
+ */
+export interface TotpPage {
+  readonly page: 'totp';
+  readonly going: Going;
+  /** Null before it has begun. */
+  readonly enrolment: {
+    /** `otpauth:`, with the secret. */
+    readonly url: string;
+    /** In groups of four. */
+    readonly secret: string;
+    /** Data of an SVG path for a view box of `0 0 size size`. */
+    readonly qrCode: { readonly size: number; readonly path: string };
+    readonly algorithm: string;
+    readonly digits: number;
+    /** Seconds. */
+    readonly period: number;
+  } | null;
+  /** The person has one already, which goes on working until the new one is confirmed. */
+  readonly isReplacing: boolean;
+  /** Fields of the first form with their options; only those with more than one. */
+  readonly choices: readonly {
+    readonly name: 'algorithm' | 'digits' | 'period';
+    readonly options: readonly string[];
+    readonly chosen: string;
+  }[];
+  readonly error: 'code' | 'missing' | 'expired' | null;
+}
+
+/** Recovery codes: how many are left, and right after they were made (by a post to `form/recovery-codes`) the codes. */
+export interface RecoveryCodesPage {
+  readonly page: 'recovery-codes';
+  /** Shown this once. */
+  readonly codes: readonly string[] | null;
+  readonly left: number;
+  /** The person has a second factor that they can stand for. */
+  readonly canMake: boolean;
+}
+
 /** A question with one button (and never a GET that does it): sign out. Posts to `action`. */
 export interface LogoutPage {
   readonly page: 'logout';
@@ -109,15 +186,14 @@ export interface ElevationPage {
   readonly username: string;
   /** The name of the page to which this leads. */
   readonly back: string;
+  readonly going: Going;
   /** Where the code goes to, masked; null for a person without a mail address. */
   readonly address: string | null;
-  /** A code from the mail is asked for, or would do. */
-  readonly needsCode: boolean;
   /** A code was sent; `later`: the mail server has not taken it yet. */
   readonly sent: 'now' | 'later' | null;
   /** The second factor that is asked for, or would do; null when there is none. */
   readonly secondFactor: 'totp' | 'recovery-code' | null;
-  /** It is asked for, whether there is a code or not. */
+  /** It comes first: a code from the mail does not do in its place. */
   readonly needsSecondFactor: boolean;
   /** A key `elevation.error.<code>`. */
   readonly error: 'code' | 'second-factor' | 'missing' | 'not-sent' | 'busy' | null;
@@ -202,6 +278,10 @@ export type Page =
   | LoginPage
   | SignedInPage
   | SecondFactorPage
+  | PasswordAgainPage
+  | SecurityPage
+  | TotpPage
+  | RecoveryCodesPage
   | LogoutPage
   | SessionsPage
   | ProblemPage

@@ -1,6 +1,5 @@
 import type { Expression, ExpressionBuilder, Selectable, SqlBool } from 'kysely';
 
-import { insertReturningId } from './insert-returning-id.ts';
 import type { Storage } from './storage.ts';
 import type { Tables } from './tables.ts';
 import { literal } from './upsert.ts';
@@ -56,8 +55,8 @@ export function createBans({ database }: Pick<Storage, 'database'>): Bans {
     sql.selectFrom(table).selectAll().where('revoked_at', 'is', null).where(lasting(now));
 
   return {
-    insert: ({ kind, subject, createdAt, expiresAt, source, reason }) =>
-      insertReturningId(database, table, {
+    async insert({ kind, subject, createdAt, expiresAt, source, reason }) {
+      const insert = sql.insertInto(table).values({
         kind,
         subject,
         created_at: createdAt,
@@ -65,7 +64,10 @@ export function createBans({ database }: Pick<Storage, 'database'>): Bans {
         revoked_at: null,
         source,
         reason,
-      }),
+      });
+      if (database.engine === 'mysql') return Number((await insert.executeTakeFirstOrThrow()).insertId);
+      return (await insert.returning('id').executeTakeFirstOrThrow()).id;
+    },
     async findInForce(subjects, now) {
       if (subjects.length === 0) return null;
       const rows = await inForce(now)

@@ -105,21 +105,19 @@ export function startHousekeeping(
   const owner = storage.random.bytes(12).toString('base64url');
   let isStopped = false;
   let cancel = (): void => {};
+  const round = async (): Promise<void> => {
+    try {
+      const swept = await sweepStorage(storage, owner, options);
+      if (swept !== null && Object.keys(swept).length > 0) logger.debug({ swept }, 'Old records are removed');
+    } catch (error) {
+      const level = error instanceof StorageUnavailable ? 'warn' : 'error';
+      if (!isStopped) logger[level]({ error }, 'Old records could not be removed; it is tried again');
+    }
+  };
   const schedule = (): void => {
     if (isStopped) return;
     const jitter = (storage.random.bytes(1).readUInt8() / 512) * INTERVAL;
-    cancel = timers.after(INTERVAL + jitter, () => {
-      void sweepStorage(storage, owner, options)
-        .then((swept) => {
-          if (swept !== null && Object.keys(swept).length > 0)
-            logger.debug({ swept }, 'Old records are removed');
-        })
-        .catch((error: unknown) => {
-          const level = error instanceof StorageUnavailable ? 'warn' : 'error';
-          if (!isStopped) logger[level]({ error }, 'Old records could not be removed; it is tried again');
-        })
-        .finally(schedule);
-    });
+    cancel = timers.after(INTERVAL + jitter, () => void round().finally(schedule));
   };
   schedule();
   return {

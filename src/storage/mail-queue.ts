@@ -1,3 +1,4 @@
+import { UndecipherableValue } from './column-cipher.ts';
 import type { Storage } from './storage.ts';
 import { literal } from './upsert.ts';
 
@@ -13,6 +14,7 @@ export interface QueuedMail {
 
 export interface ClaimedMail {
   readonly id: string;
+  /** Empty where it cannot be deciphered: the others that were claimed with it go their way. */
   readonly payload: string;
   readonly expiresAt: number;
   /** How often it was claimed, this time included; from 1. */
@@ -41,6 +43,8 @@ export interface MailQueue {
   claim(lease: MailLease, now: number, count: number): Promise<readonly ClaimedMail[]>;
   /** Lets a message go until `nextAttempt`. False, and nothing changed, when it is not under a lease with this token. */
   postpone(id: string, token: string, nextAttempt: number): Promise<boolean>;
+  /** How many messages are there, also those on which somebody works. */
+  count(): Promise<number>;
   /** Removes a message. False, and nothing changed, when it is not under a lease with this token. */
   delete(id: string, token: string): Promise<boolean>;
 }
@@ -48,13 +52,28 @@ export interface MailQueue {
 const table = 'sallyport_mail_queue';
 
 export function createMailQueue({ database: { sql }, cipher }: Storage): MailQueue {
+  const readPayload = (id: string, payload: Uint8Array): string => {
+    try {
+      return cipher.decrypt(placeOf(id), payload).toString();
+    } catch (error) {
+      if (error instanceof UndecipherableValue) return '';
+      throw error;
+    }
+  };
+
+  const countAll = async (): Promise<number> => {
+    const { count } = await sql
+      .selectFrom(table)
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .executeTakeFirstOrThrow();
+    return Number(count);
+  };
+
   return {
+    count: countAll,
+
     async insert({ id, payload, nextAttempt, expiresAt }, limit, lease) {
-      const { count } = await sql
-        .selectFrom(table)
-        .select(({ fn }) => fn.countAll<number>().as('count'))
-        .executeTakeFirstOrThrow();
-      if (count >= limit) return false;
+      if ((await countAll()) >= limit) return false;
       await sql
         .insertInto(table)
         .values({
@@ -106,7 +125,7 @@ export function createMailQueue({ database: { sql }, cipher }: Storage): MailQue
         .execute();
       return rows.map(({ id, payload, expires_at, attempts }) => ({
         id,
-        payload: cipher.decrypt(placeOf(id), payload).toString(),
+        payload: readPayload(id, payload),
         expiresAt: expires_at,
         attempts,
       }));

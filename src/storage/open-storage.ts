@@ -34,11 +34,14 @@ export async function openStorage(config: StorageConfig, deps: OpenStorageDeps):
   const { logger, timers } = deps;
   const ungated = createDatabase(engine, sql, null);
 
+  let isPrepared = false;
   const prepare = async (): Promise<void> => {
     const known = deps.migrations ?? ownMigrations;
     const done = await migrateTo(known.length, engine, sql, deps);
     for (const { version, name } of done) logger.info({ version, name }, 'The schema of the storage is new');
-    if ((await checkCanary(ungated, cipher)) === 'previous') {
+    const key = await checkCanary(ungated, cipher);
+    isPrepared = true;
+    if (key === 'previous') {
       logger.warn(
         {},
         'storage.encryption_key is new: run `sallyport storage encryption change-key` before the former key is removed',
@@ -46,16 +49,11 @@ export async function openStorage(config: StorageConfig, deps: OpenStorageDeps):
     }
   };
 
-  let isPrepared = false;
   let preparing: Promise<void> | null = null;
   const prepareOnce = (): Promise<void> =>
-    (preparing ??= prepare()
-      .then(() => {
-        isPrepared = true;
-      })
-      .finally(() => {
-        preparing = null;
-      }));
+    (preparing ??= prepare().finally(() => {
+      preparing = null;
+    }));
 
   const gate = async (): Promise<void> => {
     if (isPrepared) return;

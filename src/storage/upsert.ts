@@ -4,19 +4,17 @@ import type { Database } from './database.ts';
 import type { Tables } from './tables.ts';
 
 /** Inserts the row, or changes these columns of the one that has this key, in one statement. */
-export async function upsert<T extends keyof Tables>(
+export async function upsert(
   { engine, sql }: Database,
-  table: T,
+  table: keyof Tables,
   key: Readonly<Record<string, string | number>>,
   columns: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  const insert = sql.insertInto(table).values({ ...key, ...columns } as never);
+  const insert = sql.insertInto(table).values({ ...key, ...columns });
   await (
     engine === 'mysql'
-      ? insert.onDuplicateKeyUpdate(columns as never)
-      : insert.onConflict((conflict) =>
-          conflict.columns(Object.keys(key) as never).doUpdateSet(columns as never),
-        )
+      ? insert.onDuplicateKeyUpdate(columns)
+      : insert.onConflict((conflict) => conflict.columns(Object.keys(key) as never).doUpdateSet(columns))
   ).execute();
 }
 

@@ -1,5 +1,5 @@
 /** MySQL (8.0.17 or newer) and MariaDB (10.6 or newer). */
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { MysqlAdapter, MysqlQueryCompiler } from 'kysely';
 import type { PoolConnection, PoolOptions, ResultSetHeader, RowDataPacket } from 'mysql2';
 
@@ -65,8 +65,7 @@ async function openPool(config: MysqlConfig, { timers }: DialectDeps) {
     new Promise((resolve, reject) => {
       if (isClosed) return reject(new StorageUnavailable('the storage is closed'));
       pool.getConnection((error, connection) => {
-        // The library gives no null where its types say so.
-        if (error as Error | null) reject(toError(error));
+        if (error) reject(toError(error));
         else resolve(connection);
       });
     });
@@ -204,7 +203,7 @@ function optionsOf(config: MysqlConfig): PoolOptions {
         .setNoDelay(true)
         .setKeepAlive(true, 15_000);
       // The library names no host when it is an address; node then checks the certificate against this.
-      return Object.assign(socket as Socket, { _host: name });
+      return Object.assign(socket, { _host: name });
     },
     database,
     user: username,
@@ -246,6 +245,7 @@ const outages: ReadonlyMap<number, string> = new Map([
   [1053, 'the server is going down'],
   [1114, 'a table is full'],
   [1146, 'a table is missing'],
+  [1205, 'a lock is held for too long'],
   [1203, 'the user has too many connections'],
   [1226, 'the user has used up a resource'],
   [1290, 'the server takes no writes'],
@@ -256,8 +256,8 @@ const outages: ReadonlyMap<number, string> = new Map([
   [3024, 'the statement was stopped'],
 ]);
 
-/** Nothing of a statement that lost a deadlock, or waited too long for a lock, has happened. */
-const conflicts = [1205, 1213];
+/** ER_LOCK_DEADLOCK */
+const DEADLOCK = 1213;
 
 const refusals: ReadonlyMap<number | string, string> = new Map<number | string, string>([
   [1044, 'storage.mysql.username'],
@@ -284,7 +284,7 @@ function toError(error: unknown): Error {
   };
   const key = refusals.get(errno) ?? refusals.get(code);
   if (key !== undefined) return new StorageUnfit(`${key}: the server does not let us in: ${message}`);
-  if (conflicts.includes(errno)) return new StorageConflict(`the database: ${message} (${code})`);
+  if (errno === DEADLOCK) return new StorageConflict(`the database: ${message} (${code})`);
   if (errno === 1142 || errno === 1143) {
     return new StorageUnfit(
       `storage.mysql.username lacks a right: ${message}. Grant it all privileges on the database`,

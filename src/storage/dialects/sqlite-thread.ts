@@ -89,5 +89,5 @@ parentPort?.on('message', (job: ThreadJob | 'close' | 'reset') => {
     const { errcode = 14, message } = error as { errcode?: number; message: string };
     answer = { failure: { code: errcode, message } };
   }
-  parentPort?.postMessage(answer);
+  parentPort?.postMessage(answer, []);
 });

@@ -138,7 +138,7 @@ function startThread(path: string, { timers, logger }: DialectDeps) {
         else if ('failure' in answer) reject(toError(answer.failure));
         else resolve(answer);
       };
-      own.postMessage(job);
+      own.postMessage(job, []);
     });
 
   const run: RunStatement = (text, values, deadline = STATEMENT_DEADLINE) =>
@@ -186,7 +186,7 @@ function startThread(path: string, { timers, logger }: DialectDeps) {
         });
       },
       release: end(() => {}),
-      destroy: end(() => thread?.postMessage('reset')),
+      destroy: end(() => thread?.postMessage('reset', [])),
     };
   };
 
@@ -201,7 +201,7 @@ function startThread(path: string, { timers, logger }: DialectDeps) {
       thread = null;
       ending.ref();
       const gone = once(ending, 'exit');
-      ending.postMessage('close');
+      ending.postMessage('close', []);
       await gone;
       settle?.(new StorageUnavailable('the storage is closed'));
     },
@@ -226,7 +226,7 @@ const outages: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** SQLITE_CONSTRAINT_PRIMARYKEY and SQLITE_CONSTRAINT_UNIQUE. */
-const duplicates = [1555, 2067];
+const duplicates = new Set([1555, 2067]);
 
 function toError({ code, message }: { readonly code: number; readonly message: string }): Error {
   const outage = outages.get(code % 256);
@@ -236,6 +236,6 @@ function toError({ code, message }: { readonly code: number; readonly message: s
     });
   }
   const name = `SQLITE_${code}`;
-  if (duplicates.includes(code)) return new DuplicateKey(name, message);
+  if (duplicates.has(code)) return new DuplicateKey(name, message);
   return new StorageFault(name, `SQLite refuses a statement: ${message}`);
 }

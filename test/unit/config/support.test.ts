@@ -34,7 +34,6 @@ test.each([
       'privacy_policy',
       'default_2fa_method',
       'certificates_directory',
-      'telemetry.metrics',
     ],
   ],
 ])('%s', (name, refused, unused) => {
