@@ -60,6 +60,7 @@ export interface Tables {
     method: string;
     url: string;
   };
+  /** `subject` is a SHA-256. */
   readonly sallyport_throttle: { id: string; kind: string; subject: string; at: number };
   readonly sallyport_rate_buckets: { route: string; address: string; bucket: number; full_at: number };
   readonly sallyport_bans: {

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 import type { Storage } from './storage.ts';
 
 /**
@@ -7,8 +9,8 @@ import type { Storage } from './storage.ts';
  */
 export interface ThrottleCounters {
   /**
-   * Writes an attempt of this kind (`user`, `ip`, `totp` …) against a subject (the person, the address) and answers how
-   * many there are in the last `window` milliseconds, itself included. Rejects with StorageUnavailable: then the secret must
+   * Writes an attempt of this kind (`user`, `ip`, `totp` …) against a subject (the person, the address, whatever was typed)
+   * and answers how many there are in the last `window` milliseconds, itself included. Rejects with StorageUnavailable: then the secret must
    * not be checked.
    */
   count(kind: string, subject: string, now: number, window: number): Promise<CountedAttempt>;
@@ -18,6 +20,7 @@ export interface ThrottleCounters {
   clear(kind: string, subject: string): Promise<void>;
 }
 
+/** An attempt that is written down. */
 export interface CountedAttempt {
   readonly id: string;
   readonly count: number;
@@ -30,7 +33,8 @@ export function createThrottleCounters({
   random,
 }: Pick<Storage, 'database' | 'random'>): ThrottleCounters {
   return {
-    async count(kind, subject, now, window) {
+    async count(kind, whom, now, window) {
+      const subject = digestOf(whom);
       const id = random.bytes(15).toString('base64url');
       await sql.insertInto(table).values({ id, kind, subject, at: now }).execute();
       const { count } = await sql
@@ -45,8 +49,11 @@ export function createThrottleCounters({
     async takeBack({ id }) {
       await sql.deleteFrom(table).where('id', '=', id).execute();
     },
-    async clear(kind, subject) {
-      await sql.deleteFrom(table).where('kind', '=', kind).where('subject', '=', subject).execute();
+    async clear(kind, whom) {
+      await sql.deleteFrom(table).where('kind', '=', kind).where('subject', '=', digestOf(whom)).execute();
     },
   };
 }
+
+/** What was typed as a name may be a password, and of any length. */
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64url');
