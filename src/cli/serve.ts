@@ -7,6 +7,7 @@ import { findUnsupported } from '../config/support.ts';
 import { createGateway, type Gateway } from '../gateway.ts';
 import { systemClock } from '../lib/clock.ts';
 import { openLogger, type OpenLogger } from '../lib/logger.ts';
+import { messageOf } from '../lib/message-of.ts';
 import { startWatchdog } from '../lib/watchdog.ts';
 import type { CliIo } from './io.ts';
 import { supervise } from './supervise.ts';
@@ -57,6 +58,8 @@ async function run(
     logger.warn({ sections: unused.join(', ') }, 'configured, accepted and not used by this release');
   }
   const gateway = await createGateway(config, { logger, webDirectory: webDirectory() });
+  // What only the start needed, and the room that it took, go back to the system while nobody waits for an answer.
+  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
   await gateway.listen();
   process.send?.('listening');
   const { address } = config.server;
@@ -185,8 +188,4 @@ function explainStart(error: unknown, { server }: Configuration): string {
     return `server.tls: the certificate or its key cannot be used (${messageOf(error)})`;
   }
   return messageOf(error);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,8 +1,9 @@
 /**
- * Turns the access-control section of the configuration into a policy: rules as lists of criteria, and an index by host
- * and path that leaves out rules which cannot match, so that a thousand rules cost about what five do. The index never
+ * Turns the access-control section of the configuration into a policy: rules as lists of criteria, and an index by host,
+ * method and path that leaves out rules which cannot match, so that a thousand rules cost about what five do. The index never
  * decides: leaving it out changes no answer.
  */
+import { messageOf } from '../lib/message-of.ts';
 import {
   compileDomains,
   compileMethods,
@@ -58,17 +59,18 @@ function compileRule(input: RuleInput, index: number, networks: NamedNetworks): 
     throw new Error('neither domain nor domain_regex is set');
   const domain = compileDomains(input.domain, input.domain_regex);
   const resource = input.resources.length > 0 ? compileResources(input.resources) : null;
+  const method = input.methods.length > 0 ? compileMethods(input.methods) : null;
   // Cheap criteria before costly ones; the order has no effect on the answer.
   const criteria = [
     domain,
-    ...(input.methods.length > 0 ? [compileMethods(input.methods)] : []),
+    ...(method === null ? [] : [method]),
     ...(input.subject.length > 0 ? [compileSubjects(input.subject)] : []),
     ...(input.networks.length > 0 ? [compileNetworkCriterion(input.networks, networks)] : []),
     ...(resource === null ? [] : [resource]),
     ...(input.query.length > 0 ? [compileQuery(input.query)] : []),
   ];
   const hasSubject = criteria.some((criterion) => criterion.hasSubject);
-  return { index, level: input.policy, hasSubject, domain, resource, criteria };
+  return { index, level: input.policy, hasSubject, domain, resource, method, criteria };
 }
 
 /**
@@ -80,12 +82,9 @@ export function compilePolicy(input: AccessControlInput, networks: NamedNetworks
     try {
       return compileRule(rule, index, networks);
     } catch (error) {
-      throw new Error(
-        `access_control: rule ${index + 1}: ${error instanceof Error ? error.message : String(error)}`,
-        {
-          cause: error,
-        },
-      );
+      throw new Error(`access_control: rule ${index + 1}: ${messageOf(error)}`, {
+        cause: error,
+      });
     }
   });
   return {
