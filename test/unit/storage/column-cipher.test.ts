@@ -49,7 +49,7 @@ describe('column cipher', () => {
     const renewed = next.encrypt(place, plain);
     expect(next.isCurrent(renewed)).toBe(true);
     expect(() => cipher.decrypt(place, renewed)).toThrow(
-      'neither storage.encryption_key nor in storage.previous_encryption_keys',
+      'neither storage.encryption_key nor in storage.accepted_encryption_keys',
     );
   });
 });
