@@ -1,11 +1,32 @@
+/**
+ * One function for each thing that happens; what becomes of it (a line of the log, a metric, an audit record) stands in
+ * `events/event-table.ts`. Nothing here waits for anything, and nothing fails.
+ */
 import type { TargetRequest } from './decision/target.ts';
+import {
+  type AuditEntry,
+  createEventTable,
+  shortened,
+  type TableEvents,
+  type Told,
+} from './events/event-table.ts';
+import { createGatewayMetrics, type GatewayMetrics } from './events/gateway-metrics.ts';
 import type { Logger } from './lib/logger.ts';
+import type { Cell } from './lib/metrics.ts';
 import type { MailQueueEvents } from './notifier/mail-queue.ts';
+import type { AuditWriter, LostWhy } from './storage/audit-writer.ts';
 
-/** One function for each thing that happens: what is logged of it, in one place. */
 export interface Events extends MailQueueEvents {
+  /** A request passes, and nothing stood in the way: only counted. On the hot path. */
+  accessAllowed(isDegraded: boolean): void;
   accessDecided(event: AccessDecided): void;
-  passwordChecked(event: { readonly username: string; readonly ip: string; readonly success: boolean }): void;
+  passwordChecked(event: {
+    readonly username: string;
+    readonly ip: string;
+    readonly success: boolean;
+    /** Default: by form. */
+    readonly proof?: 'password' | 'basic';
+  }): void;
   /** A proof other than the password at sign-in was given: a second factor, a code, the old password. */
   proofChecked(
     event: PersonEvent & { readonly proof: Proof; readonly success: boolean; readonly reason?: string },
@@ -29,11 +50,20 @@ export interface Events extends MailQueueEvents {
     event: PersonEvent & { readonly session: string; readonly device: 'first' | 'new' | 'known' | null },
   ): void;
   sessionEnded(event: { readonly publicId: string; readonly userId: string; readonly reason: string }): void;
+  /** Somebody ended sessions of this person; each is told of by `sessionEnded` besides. */
+  sessionsRevoked(event: PersonEvent & { readonly count: number; readonly by: 'person' | 'operator' }): void;
   /** A record that was altered, torn or foreign: its cookie is anonymous, the others are untouched. */
   sessionBroken(storeKey: string): void;
   profileNotRefreshed(error: unknown): void;
   /** The session store stopped answering, or answers again. */
   storeIs(state: 'down' | 'up', cause?: unknown): void;
+  /** A notice to a person could not be put into the queue of mail. */
+  noticeLost(kind: string, error?: unknown): void;
+  auditLost(records: number, why: LostWhy, error?: unknown): void;
+  /** A new configuration is in force, but for the keys that wait for a restart. */
+  reloaded(event: { readonly rules: number; readonly waiting: readonly string[] }): void;
+  /** A new configuration is bad; the reasons have been told. */
+  reloadRefused(reason: string, error?: unknown): void;
 }
 
 /** Somebody, and the address from which he came; null where nobody came over the network. */
@@ -61,21 +91,60 @@ export interface AccessDecided {
   readonly error?: unknown;
 }
 
-/** Characters. A name comes from anybody. */
-const NAME_LIMIT = 256;
 /** Outages repeat with every request; one line a second says as much. */
 const OUTAGE_STEP = 1000;
 
-export function createEvents(logger: Logger, deps: { readonly now: () => number }): Events {
+export interface EventDeps {
+  readonly now: () => number;
+  readonly metrics?: GatewayMetrics;
+  /** Null, which is the default, where there is no storage. */
+  readonly audit?: Pick<AuditWriter, 'write'> | null;
+}
+
+export function createEvents(
+  logger: Logger,
+  { now, metrics = createGatewayMetrics(), audit = null }: EventDeps,
+): Events {
   let lastOutage = Number.NEGATIVE_INFINITY;
   const debug = logger.isEnabled('debug');
+  const allowed = metrics.decisions.of({ outcome: 'allow' });
+  const allowedDegraded = metrics.degradedDecisions.of({});
+  const decided = new Map<string, Cell>([['allow', allowed]]);
+
+  const tell = ({ log: [level, fields, message], count = [], set = [], audit: entry }: Told): void => {
+    for (const one of count) {
+      if ('value' in one) one.value++;
+      else one[0].value += one[1];
+    }
+    for (const [cell, value] of set) cell.value = value;
+    logger[level](fields, message);
+    if (entry) audit?.write(recordOf(entry, now()));
+  };
+
+  const told = Object.fromEntries(
+    Object.entries(createEventTable(metrics)).map(([name, describe]) => [
+      name,
+      (...args: readonly unknown[]) => tell((describe as (...given: readonly unknown[]) => Told)(...args)),
+    ]),
+    // The table has exactly these names, and each function the parameters of its event.
+  ) as unknown as TableEvents;
 
   return {
+    ...told,
+
+    accessAllowed(isDegraded) {
+      allowed.value++;
+      if (isDegraded) allowedDegraded.value++;
+    },
+
     accessDecided({ outcome, target, peer, reason, error }) {
+      let cell = decided.get(outcome);
+      if (!cell) decided.set(outcome, (cell = metrics.decisions.of({ outcome })));
+      cell.value++;
       if (outcome === 'unavailable') {
-        const now = deps.now();
-        if (now - lastOutage < OUTAGE_STEP) return;
-        lastOutage = now;
+        const at = now();
+        if (at - lastOutage < OUTAGE_STEP) return;
+        lastOutage = at;
         logger.error(
           { error, peer },
           'authorization is unavailable: a store or user backend does not answer',
@@ -92,115 +161,14 @@ export function createEvents(logger: Logger, deps: { readonly now: () => number 
         logger.debug({ outcome, reason, method, url: asked, remote_ip: ip, peer }, 'access decided');
       }
     },
-
-    passwordChecked({ username: typed, ip, success }) {
-      const username = shortened(typed);
-      if (success) {
-        logger.info(
-          { username, remote_ip: ip },
-          `Successful 1FA authentication attempt made by user '${username}'`,
-        );
-      } else {
-        logger.error(
-          { username, remote_ip: ip },
-          `Unsuccessful 1FA authentication attempt by user '${username}'`,
-        );
-      }
-    },
-
-    proofChecked({ username, ip, proof, success, reason }) {
-      const fields = { username: shortened(username), remote_ip: ip, proof, ...(reason && { reason }) };
-      if (success) logger.info(fields, 'a proof held');
-      else logger.error(fields, 'a proof did not hold');
-    },
-
-    attemptRefused({ username, ip, proof, why }) {
-      logger.warn(
-        { username: shortened(username), remote_ip: ip, proof, why },
-        'an attempt was refused unseen',
-      );
-    },
-
-    banned({ kind, subject, until }) {
-      logger.warn({ kind, subject: shortened(subject), until }, 'too many attempts: banned');
-    },
-
-    factorAdded({ username, ip, factor }) {
-      logger.info({ username, remote_ip: ip, factor }, 'a factor was added');
-    },
-
-    factorRemoved({ username, ip, factor }) {
-      logger.info({ username, remote_ip: ip, factor }, 'a factor was removed');
-    },
-
-    recoveryCodesMade({ username, ip }) {
-      logger.info({ username, remote_ip: ip }, 'new recovery codes were made');
-    },
-
-    recoveryCodeUsed({ username, ip, left }) {
-      logger.info({ username, remote_ip: ip, left }, 'a recovery code was used');
-    },
-
-    passwordChanged({ username, ip, how }) {
-      logger.info({ username, remote_ip: ip, how }, 'a password was changed');
-    },
-
-    resetRequested({ username, ip }) {
-      logger.info({ username: shortened(username), remote_ip: ip }, 'a password reset was asked for');
-    },
-
-    elevated({ username, ip }) {
-      logger.info({ username, remote_ip: ip }, 'a session was elevated');
-    },
-
-    signedIn({ username, ip, session, device }) {
-      logger.info({ username, remote_ip: ip, session, device }, 'signed in');
-    },
-
-    sessionEnded({ publicId, userId, reason }) {
-      logger.info({ session: publicId, username: userId, reason }, 'session ended');
-    },
-
-    sessionBroken(storeKey) {
-      logger.error({ record: storeKey }, 'a session record is corrupt; its cookie counts as anonymous');
-    },
-
-    mailSent({ id, kind, attempts }) {
-      logger.info({ mail: id, kind, attempts }, 'a mail was sent');
-    },
-
-    mailPostponed({ id, kind, attempts }, error) {
-      logger.warn({ mail: id, kind, attempts, error }, 'a mail could not be sent yet');
-    },
-
-    mailDropped(facts, reason, error) {
-      const { id, ...rest } = facts;
-      const kind = 'kind' in rest ? rest.kind : null;
-      logger.error({ mail: id, kind, reason, error }, 'a mail was dropped');
-    },
-
-    mailServerIs(state, cause) {
-      if (state === 'down')
-        logger.error({ error: cause }, 'the notifier does not take mail; it waits in the queue');
-      else logger.info({}, 'the notifier takes mail again');
-    },
-
-    mailQueueFailed(error) {
-      logger.error({ error }, 'the queue of mail cannot be read; what is in it is sent later');
-    },
-
-    storeIs(state, cause) {
-      if (state === 'down')
-        logger.error({ error: cause }, 'the session store is down; visitors are told to come again');
-      else logger.info({}, 'the session store answers again');
-    },
-
-    profileNotRefreshed(error) {
-      logger.warn({ error }, 'a profile could not be read again; the session goes on with what is known');
-    },
   };
 }
 
-function shortened(name: string): string {
-  return name.length > NAME_LIMIT ? `${name.slice(0, NAME_LIMIT)}…` : name;
+/** As the database takes it: names come from anybody, and may hold what is no text there. */
+function recordOf({ event, username = null, ip = null, details = {} }: AuditEntry, at: number) {
+  return { at, event, username: username === null ? null : shortened(plain(username)), ip, details };
+}
+
+function plain(name: string): string {
+  return name.toWellFormed().replaceAll(/\p{Cc}/gu, '\ufffd');
 }

@@ -1,7 +1,7 @@
 import type { GatewayPayload, GatewaySessions } from './authn/gateway-session.ts';
 import type { Configuration } from './config/schema.ts';
 import type { Events } from './events.ts';
-import type { Clock } from './lib/clock.ts';
+import { type Clock, systemStopwatch } from './lib/clock.ts';
 import { parseHttpsTarget } from './lib/https-target.ts';
 import type { Logger } from './lib/logger.ts';
 import type { Random } from './lib/random.ts';
@@ -13,6 +13,7 @@ import type { Lifetimes } from './sessions/lifetime.ts';
 import { sessionDrivers } from './sessions/registry.ts';
 import { createSealer } from './sessions/seal.ts';
 import { openSessions } from './sessions/sessions.ts';
+import { meterStore, type StoreMeter } from './sessions/metered-store.ts';
 import type { SessionStore } from './sessions/store.ts';
 
 /** The wiring of the gateway's sessions: for the gateway itself, and for the command line, which looks into the same store. */
@@ -23,6 +24,8 @@ interface GatewaySessionsDeps {
   readonly events: Pick<Events, 'sessionEnded' | 'sessionBroken' | 'storeIs'>;
   /** The lifetimes of a cookie domain, or null when it is not configured. Asked at each read. */
   readonly lifetimesOf: (cookieDomain: string) => Lifetimes | null;
+  /** Is told how long a store that is another process takes. */
+  readonly meter?: StoreMeter | null;
   /** Deadline and breaker of a store that is another process. */
   readonly guard?: GuardOptions;
 }
@@ -32,12 +35,12 @@ const REALM = 'gateway';
 /** Opens the configured store. Rejects, naming key and mend, when the configuration cannot work. */
 export async function openGatewaySessions(
   config: Configuration,
-  { clock, random, logger, events, lifetimesOf, guard = {} }: GatewaySessionsDeps,
+  { clock, random, logger, events, lifetimesOf, meter = null, guard = {} }: GatewaySessionsDeps,
 ): Promise<GatewaySessions> {
   const { driver, open } = chooseDriver(config);
   const opened = await open({ realm: REALM, clock, random, logger });
   const store = driver.shared
-    ? guardStore(opened, guard, {
+    ? guardStore(meter ? meterStore(opened, meter, systemStopwatch) : opened, guard, {
         timers: systemTimers,
         random,
         onState: (state, cause) => events.storeIs(state, cause),

@@ -7,29 +7,43 @@ import type { Challenge, Scheme } from './authn/scheme.ts';
 import { type Degraded, createSessionFinder, createSessionScheme } from './authn/session-cookie.ts';
 import type { Configuration } from './config/schema.ts';
 import { compilePolicy } from './decision/policy.ts';
-import { createEvents, type Events } from './events.ts';
 import { type Authorize, createAuthorize } from './forward-auth/authorize.ts';
 import type { AuthnStrategyConfig } from './forward-auth/config.ts';
 import type { Endpoint } from './forward-auth/endpoints.ts';
 import type { Dialect } from './forward-auth/respond.ts';
 import { cookieDomainsOf, openGatewaySessions, sessionStoreName } from './gateway-sessions.ts';
+import { openGatewayAccounts } from './gateway-accounts.ts';
+import { createGatewayFactors } from './gateway-factors.ts';
 import { openGatewayStorage } from './gateway-storage.ts';
+import { createGatewayTelemetry, type GatewayTelemetry } from './gateway-telemetry.ts';
+import { openGatewayThrottle } from './gateway-throttle.ts';
 import { createHealthRoutes } from './http/health.ts';
+import { listenAddressOf } from './http/listen-on.ts';
 import type { Mount } from './http/route.ts';
-import { createHttpServer, type HttpContent, type HttpServer, type ListenAddress } from './http/server.ts';
+import { createHttpServer, type HttpContent, type HttpServer } from './http/server.ts';
 import { createTrustedProxies } from './http/trusted-proxies.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { type Random, systemRandom } from './lib/random.ts';
+import { createNotices } from './login/notices.ts';
+import { createSignInRecord } from './login/sign-in-record.ts';
+import { createAccountRoutes } from './portal/account-routes.ts';
 import { createActions } from './portal/actions.ts';
 import { createApiRoutes } from './portal/api.ts';
 import { brandingOf, loadAssets } from './portal/assets.ts';
 import { openCatalogue } from './portal/catalogue.ts';
+import { createFactorActions } from './portal/factors-actions.ts';
+import { createFactorsApi } from './portal/factors-api.ts';
+import { createFactorsPages } from './portal/factors-page.ts';
 import { createPages } from './portal/pages.ts';
+import { createRateLimitGuard } from './portal/rate-limit-guard.ts';
 import { loadRenderer } from './portal/renderer.ts';
+import { RESET_START } from './portal/reset-pages.ts';
+import { deviceSummary } from './portal/sessions-device.ts';
 import { createStaticRoutes } from './portal/static.ts';
 import type { CookieDomains } from './sessions/cookie-domains.ts';
 import { StoreUnavailable } from './sessions/store.ts';
+import { createKnownDevices } from './storage/known-devices.ts';
 import type { UserBackend } from './users/backend.ts';
 import { HASH_MEMORY_BUDGET, hashConcurrency, openHashQueue } from './users/hash-queue.ts';
 import { userBackends } from './users/registry.ts';
@@ -43,14 +57,16 @@ export interface Gateway {
   readonly server: Server;
   /** Whether sessions outlive this process. */
   readonly keepsSessions: boolean;
+  /** What is told of it, and its metrics. */
+  readonly telemetry: Pick<GatewayTelemetry, 'events' | 'read' | 'server'>;
   /** The decision itself, for engines in this process. */
   readonly authorize: Authorize;
   listen(): Promise<void>;
   /**
    * Takes a new configuration, reads the users file and the certificate again. Throws, and changes nothing, when it cannot.
-   * Answers the keys whose change waits for a restart.
+   * The keys whose change waits for a restart are told by the event `reloaded`.
    */
-  reload(config: Configuration): Promise<readonly string[]>;
+  reload(config: Configuration): Promise<void>;
   /** Answers what is under way, closes the listener and the drivers. Within `deadline` milliseconds. */
   close(deadline?: number): Promise<void>;
 }
@@ -82,6 +98,7 @@ const FIXED = [
   'session.degraded',
   'storage',
   'notifier',
+  'telemetry',
   'log',
 ] as const;
 
@@ -95,7 +112,8 @@ interface Core {
 
 export async function createGateway(config: Configuration, deps: GatewayDeps): Promise<Gateway> {
   const { logger, clock = systemClock, random = systemRandom } = deps;
-  const events = createEvents(logger, { now: () => clock.now() });
+  const telemetry = createGatewayTelemetry(config, { logger, clock });
+  const { events } = telemetry;
   // The workers of one machine share its cores and memory.
   const { workers } = config.server;
   const hashQueue = openHashQueue(
@@ -114,10 +132,17 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
     random,
     logger,
     events,
+    meter: telemetry.storeMeter,
     lifetimesOf: (domain) => core.cookieDomains.get(domain)?.lifetimes ?? null,
   });
 
   const kept = await openGatewayStorage(config, { clock, random, logger, events });
+  telemetry.watch(kept);
+  const notices = createNotices({ mail: kept?.mail ?? null, clock, events, deviceOf: deviceSummary });
+  const storage = kept?.storage ?? null;
+  const throttleOf = openGatewayThrottle(storage, { clock, random, logger, events });
+
+  const accounts = openGatewayAccounts({ kept, sessions, notices, clock, random, logger, events });
 
   /** At once, rather than when the profile is next read. What fails here is made good then. */
   const onGone = (usernames: readonly string[]): void => {
@@ -134,7 +159,8 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
     const { file } = next.authentication_backend;
     if (!file)
       throw new Error('authentication_backend.file is not set, and this release has no other backend');
-    return userBackends.file(file, { random, timers: systemTimers, logger, hashQueue, onGone });
+    const deps = { random, timers: systemTimers, logger, hashQueue, onGone };
+    return telemetry.timed(await userBackends.file(file, deps));
   };
 
   const authorize: Authorize = (head) => core.content.authorize(head);
@@ -151,7 +177,8 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       maximumStaleness: next.authentication_backend.maximum_staleness,
       onRefreshFailure: (error) => events.profileNotRefreshed(error),
     });
-    const onAttempt: Events['passwordChecked'] = (attempt) => events.passwordChecked(attempt);
+    const limits = throttleOf(next);
+    const password = limits.passwordOf(users);
     const sessionScheme = createSessionScheme({ finder, sessions, degraded: degradedOf(next) });
     const schemeOf = (strategy: AuthnStrategyConfig): Scheme[] => {
       const header = BASIC_STRATEGIES[strategy.name];
@@ -159,7 +186,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       if (strategy.name !== 'HeaderLegacy' && !strategy.schemes.some((scheme) => scheme === 'basic'))
         return [];
       const options = { ...header, cacheLifespan: strategy.scheme_basic_cache_lifespan };
-      return [createBasicScheme(options, { users, clock, random, onAttempt })];
+      return [createBasicScheme(options, { users, password, throttle: limits.throttle, clock, random })];
     };
     const endpoints = Object.entries(next.server.endpoints.authz).map(
       ([name, { implementation, authn_strategies }]): Endpoint => ({
@@ -170,16 +197,42 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       }),
     );
 
+    const { secondFactor, account: factorAccount } = createGatewayFactors(next, {
+      ...limits,
+      storage,
+      sessions,
+      notices,
+      clock,
+      random,
+      logger,
+      events,
+    });
+    const signInRecord = createSignInRecord({
+      knownDevices: storage && createKnownDevices(storage),
+      notices,
+      events,
+      clock,
+      deviceOf: deviceSummary,
+      onFault: (error) => logger.error({ error }, 'the device of a sign-in could not be noted'),
+    });
+    const base = baseOf(next) === '' ? '/' : `${baseOf(next)}/`;
     const actions = createActions({
       cookieDomains,
       policy,
       users,
       sessions,
       finder,
+      secondFactor,
+      base,
       clock,
       random,
-      onAttempt,
+      password,
+      signInRecord,
+      events,
     });
+    const flows = accounts.flowsOf(next, { users, password, throttle: limits.throttle, secondFactor });
+    const { disable, custom_url: elsewhere } = next.authentication_backend.password_reset;
+    const resetUrl = disable ? null : (elsewhere ?? (flows.reset ? base + RESET_START : null));
     const assetPath = next.server.asset_path;
     const override = assetPath === undefined ? {} : { override: `${assetPath}/locales` };
     const catalogue = openCatalogue({ builtin: `${deps.webDirectory}/locales`, ...override });
@@ -192,9 +245,23 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       random,
       theme: themeOf(next.theme),
       branding: brandingOf(assets),
-      base: baseOf(next) === '' ? '/' : `${baseOf(next)}/`,
+      base,
+      resetUrl,
       cspTemplate: next.server.headers.csp_template ?? null,
     });
+    const account = createAccountRoutes({
+      actions,
+      flows,
+      limited: createRateLimitGuard(limits.rateLimits, events),
+      base,
+      show: pages.show,
+    });
+    const offers = { passwordChange: flows.change !== null, passwordReset: resetUrl !== null };
+    const factorDoors = {
+      actions,
+      factors: createFactorActions({ account: factorAccount, sessions, events, notices }),
+      elevated: account.guard,
+    };
     const parts = [
       { name: 'sessions', check: () => sessions.ping() },
       ...(kept ? [{ name: 'storage', check: () => kept.storage.database.ping() }] : []),
@@ -211,8 +278,10 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
         policy,
         cookieDomains,
         trustedProxies,
+        clock,
         onOutcome(head, outcome, target, error) {
-          if (outcome.kind === 'allow' && error === undefined) return;
+          if (outcome.kind === 'allow' && error === undefined)
+            return events.accessAllowed(outcome.identity?.isDegraded ?? false);
           const reason = outcome.kind === 'bad-request' ? { reason: outcome.reason } : {};
           events.accessDecided({ outcome: outcome.kind, target, peer: head.peer, error, ...reason });
         },
@@ -220,6 +289,9 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       routes: [
         ...health,
         ...createApiRoutes(actions),
+        ...createFactorsApi({ ...factorDoors, usesTwoFactor: policy.usesTwoFactor, offers }),
+        ...createFactorsPages({ ...factorDoors, clock, base, show: pages.show, offers }),
+        ...account.routes,
         ...pages.routes,
         ...createStaticRoutes(assets, catalogue),
       ],
@@ -241,7 +313,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       idleTimeout: serverConfig.timeouts.idle,
     },
     core.content,
-    { logger, random, clock },
+    { logger, random, clock, meter: telemetry.requestMeter },
   );
 
   const reportTending = (error: unknown): void => {
@@ -254,10 +326,12 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
   return {
     server: http.server,
     keepsSessions: sessionStoreName(config) !== 'memory',
+    telemetry,
     authorize,
 
     async listen() {
-      await http.listen(listenAddressOf(serverConfig));
+      await telemetry.listen();
+      await http.listen(listenAddressOf(serverConfig.address, serverConfig.workers > 1));
     },
 
     async reload(next) {
@@ -271,7 +345,10 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       core = built;
       if (certificate) http.setCertificate(certificate);
       if (!sameUsers) await before.users.close();
-      return FIXED.filter((key) => !isDeepStrictEqual(valueAt(next, key), valueAt(before.config, key)));
+      const waiting = FIXED.filter(
+        (key) => !isDeepStrictEqual(valueAt(next, key), valueAt(before.config, key)),
+      );
+      events.reloaded({ rules: next.access_control.rules.length, waiting });
     },
 
     async close(deadline = CLOSE_DEADLINE) {
@@ -281,6 +358,8 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       // A store that is down keeps nothing from ending; the last second's activity is lost then.
       await sessions.tend().catch(reportTending);
       await sessions.close();
+      await accounts.close();
+      await telemetry.close();
       await kept?.close();
       await core.users.close();
     },
@@ -331,16 +410,6 @@ function certificateOf({
   if (tls.certificate === undefined || tls.key === undefined) return null;
   const ca = tls.client_certificates.map((path) => readFileSync(path));
   return { cert: readFileSync(tls.certificate), key: readFileSync(tls.key), ...(ca.length > 0 && { ca }) };
-}
-
-/** Several workers listen on the port side by side, and the kernel spreads connections; a socket they share. */
-function listenAddressOf({ address, workers }: Configuration['server']): ListenAddress {
-  if (address.socketPath !== undefined) {
-    return { path: address.socketPath, ...(address.umask !== undefined && { umask: address.umask }) };
-  }
-  if (address.scheme === 'fd') return { fd: Number(address.host) };
-  const beside = workers > 1 ? { reusePort: true, exclusive: true } : {};
-  return { port: address.port, ...(address.host !== '' && { host: address.host }), ...beside };
 }
 
 function valueAt(config: Configuration, key: string): unknown {

@@ -7,6 +7,7 @@ import { showSourcePositions } from './lib/source-positions.ts';
 /** The first word of the command line chooses; without one the gateway is served. Each command is loaded when it is asked for. */
 const commands: ReadonlyMap<string, (io: CliIo) => Promise<Command>> = new Map([
   ['access-control', async (io) => (await import('./cli/access-control.ts')).accessControlCommand(io)],
+  ['audit', async (io) => (await import('./cli/audit.ts')).auditCommand(io)],
   ['certificates', async (io) => (await import('./cli/certificates.ts')).certificatesCommand(io)],
   ['config', async (io) => (await import('./cli/config.ts')).configCommand(io)],
   ['crypto', async (io) => (await import('./cli/crypto.ts')).cryptoCommand(io)],

@@ -22,14 +22,24 @@ const STEPS: readonly (readonly string[])[] = [
   ['forward-auth', 'oidc'],
   ['portal', 'outposts', 'proxy'],
   ['config'],
-  ['gateway-sessions', 'gateway-storage'],
+  ['gateway-sessions', 'gateway-storage', 'gateway-throttle'],
+  ['gateway-factors', 'gateway-accounts', 'gateway-telemetry'],
   ['gateway', 'outpost'],
   ['cli'],
   ['main'],
 ];
 
 /** The files that join the rooms. */
-const WIRING = ['gateway-sessions', 'gateway-storage', 'gateway', 'outpost'];
+const WIRING = [
+  'gateway-sessions',
+  'gateway-storage',
+  'gateway-throttle',
+  'gateway-factors',
+  'gateway-accounts',
+  'gateway-telemetry',
+  'gateway',
+  'outpost',
+];
 
 /** Neighbours that may know each other, with the reason. */
 const ALLOWED: Readonly<Record<string, string>> = {

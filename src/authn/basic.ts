@@ -5,7 +5,9 @@ import { addressShare } from '../lib/address-share.ts';
 import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
-import type { PasswordCheck, UserBackend } from '../users/backend.ts';
+import type { PasswordFactor } from '../factors/password-factor.ts';
+import type { Throttle } from '../factors/throttle.ts';
+import type { UserBackend, UserProfile } from '../users/backend.ts';
 import type { Challenge, Scheme } from './scheme.ts';
 
 /** HTTP Basic (RFC 7617) in one of three headers. Always level 1. */
@@ -18,13 +20,10 @@ export interface BasicOptions {
 
 export interface BasicDeps {
   readonly users: UserBackend;
+  readonly password: PasswordFactor;
+  readonly throttle: Pick<Throttle, 'allows'>;
   readonly clock: Clock;
   readonly random: Random;
-  readonly onAttempt: (attempt: {
-    readonly username: string;
-    readonly ip: string;
-    readonly success: boolean;
-  }) => void;
 }
 
 const REALM = 'Basic realm="Authorization Required"';
@@ -32,7 +31,7 @@ export const askAuthorization: Challenge = { status: 401, headers: ['WWW-Authent
 export const askProxyAuthorization: Challenge = { status: 407, headers: ['Proxy-Authenticate', REALM] };
 
 export function createBasicScheme(options: BasicOptions, deps: BasicDeps): Scheme {
-  const check = options.cacheLifespan > 0 ? cached(options.cacheLifespan, deps) : checkWith(deps.users);
+  const check = createCheck(options.cacheLifespan, deps);
   return {
     challenge: options.challenge,
     authenticate({ head, parameter, ip }) {
@@ -46,53 +45,72 @@ export function createBasicScheme(options: BasicOptions, deps: BasicDeps): Schem
       const parsed = parseBasic(text);
       if (parsed === 'other-scheme') return legacy ? 'failure' : 'skip';
       if (!parsed) return 'failure';
-      return check(parsed.username, parsed.password, `basic ${addressShare(ip)}`).then((result) => {
-        const success = result.status === 'success';
-        deps.onAttempt({ username: parsed.username, ip, success });
-        return success ? { user: result.user, level: 1 } : 'failure';
-      });
+      return check(parsed.username, parsed.password, ip).then((user) =>
+        user ? { user, level: 1, factors: [{ method: 'password', at: deps.clock.now() }] } : 'failure',
+      );
     },
   };
 }
 
-type Check = (username: string, password: string, client: string) => Promise<PasswordCheck>;
-
-function checkWith(users: UserBackend): Check {
-  return (username, password, client) => users.checkPassword(username, password, client);
-}
+type Check = (username: string, password: string, ip: string) => Promise<UserProfile | null>;
 
 /** Entries of people whose password was right. Bounded: the oldest goes. */
 const CACHE_LIMIT = 10_000;
 
+interface Known {
+  readonly digest: Buffer;
+  readonly until: number;
+  /** What the backend knew the password by; another one is another password. */
+  readonly mark: string | null;
+}
+
 /**
  * Remembers, for a while, that a password was right: a keyed digest of it for each person, in this process only. The person
- * is still looked up each time, so that a disabled one does not pass, and identical checks under way are done once.
+ * is still looked up each time, so that a disabled one does not pass, and a ban holds for him too (see `Throttle.allows`).
+ * A password that was changed is forgotten as soon as the user backend tells (see `passwordMark`). The same credentials from
+ * one client at one time are checked once, and count as one attempt.
  */
-function cached(lifespan: number, { users, clock, random }: BasicDeps): Check {
+function createCheck(
+  lifespan: number,
+  { users, password: factor, throttle, clock, random }: BasicDeps,
+): Check {
   const key = createSecretKey(random.bytes(32));
-  const known = new BoundedMap<string, { readonly digest: Buffer; readonly until: number }>(CACHE_LIMIT);
-  const underWay = new Map<string, Promise<PasswordCheck>>();
+  const known = new BoundedMap<string, Known>(CACHE_LIMIT);
+  const underWay = new Map<string, Promise<UserProfile | null>>();
 
-  return async (username, password, client) => {
-    const user = await users.find(username);
-    const name = user?.username ?? username;
+  const remember = (name: string, digest: Buffer, mark: string | null): void => {
+    known.delete(name);
+    known.set(name, { digest, until: clock.now() + lifespan, mark });
+  };
+
+  return async (username, password, ip) => {
+    const person = await users.find(username);
+    const name = person?.username ?? username;
     // As JSON, so that no two pairs have one digest, however they are cut.
     const digest = createHmac('sha256', key)
       .update(JSON.stringify([name, password]))
       .digest();
+    const told = lifespan > 0 ? users.passwordMark?.(name) : null;
+    const mark = (told instanceof Promise ? await told : told) ?? null;
     const entry = known.get(name);
-    if (user && entry && entry.until > clock.now() && timingSafeEqual(entry.digest, digest)) {
-      return { status: 'success', user };
+    if (
+      person &&
+      entry &&
+      entry.until > clock.now() &&
+      entry.mark === mark &&
+      timingSafeEqual(entry.digest, digest)
+    ) {
+      const allowed = throttle.allows({ username: name, ip });
+      if (allowed instanceof Promise ? await allowed : allowed) return person;
+      await factor.refused();
+      return null;
     }
-    const id = digest.toString('base64');
+    const id = `${digest.toString('base64')} ${addressShare(ip)}`;
     const running = underWay.get(id);
     if (running) return running;
-    const started = users.checkPassword(username, password, client).then((result) => {
-      if (result.status === 'success') {
-        known.delete(result.user.username);
-        known.set(result.user.username, { digest, until: clock.now() + lifespan });
-      }
-      return result;
+    const started = factor.check({ username, password, ip, proof: 'basic' }).then((user) => {
+      if (user && lifespan > 0) remember(user.username, digest, mark);
+      return user;
     });
     underWay.set(id, started);
     try {

@@ -1,3 +1,4 @@
+import { type CompletedFactor, factorKind } from '../decision/factors.ts';
 import type { AuthenticationLevel } from '../decision/target.ts';
 import type { Session, Sessions } from '../sessions/sessions.ts';
 import type { UserProfile } from '../users/backend.ts';
@@ -14,6 +15,8 @@ export interface GatewayPayload {
   readonly portalBinding: string;
   /** The right to change factors and passwords for a while; absent where it was not proven. */
   readonly elevation?: Elevation;
+  /** The one enrolment of an authenticator that is under way here, sealed; it ends by itself. */
+  readonly totpEnrolment?: string;
 }
 
 /** Proven by a fresh code from the person's mail, from one address. */
@@ -31,27 +34,13 @@ export interface Device {
   readonly ip: string;
 }
 
-export type FactorMethod = 'password' | 'totp' | 'recovery-code';
-
-export interface CompletedFactor {
-  readonly method: FactorMethod;
-  /** Milliseconds since 1970. */
-  readonly at: number;
-}
-
 export type GatewaySession = Session<GatewayPayload>;
 export type GatewaySessions = Sessions<GatewayPayload>;
 
-/** Each kind of proof counts once: something known, something possessed. */
-const KIND = {
-  password: 'knowledge',
-  totp: 'possession',
-  'recovery-code': 'possession',
-} as const satisfies Record<FactorMethod, string>;
-
+/** Each kind of proof counts once. */
 export function levelOf(factors: readonly CompletedFactor[]): AuthenticationLevel {
   const first = factors[0];
   if (!first) return 0;
-  for (const { method } of factors) if (KIND[method] !== KIND[first.method]) return 2;
+  for (const { method } of factors) if (factorKind[method] !== factorKind[first.method]) return 2;
   return 1;
 }

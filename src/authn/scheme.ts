@@ -1,3 +1,4 @@
+import type { CompletedFactor } from '../decision/factors.ts';
 import type { AuthenticationLevel } from '../decision/target.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import type { MaybePromise } from '../lib/maybe-promise.ts';
@@ -8,6 +9,8 @@ import type { UserProfile } from '../users/backend.ts';
 export interface Identity {
   readonly user: UserProfile;
   readonly level: AuthenticationLevel;
+  /** What was proven, and when. */
+  readonly factors: readonly CompletedFactor[];
   /** Not from the store, which is down, but from what this process saw in it a short while ago: good for reading only. */
   readonly isDegraded?: boolean;
 }
@@ -22,8 +25,8 @@ export interface AuthnRequest {
 }
 
 /**
- * What a scheme finds: nothing that concerns it, somebody, or credentials that do not hold. It throws `StoreUnavailable` or
- * `BackendUnavailable` when it cannot know.
+ * What a scheme finds: nothing that concerns it, somebody, or credentials that do not hold. It throws `StoreUnavailable`,
+ * `BackendUnavailable` or `StorageUnavailable` when it cannot know.
  */
 export type SchemeResult = Identity | 'skip' | 'failure';
 

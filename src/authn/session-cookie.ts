@@ -112,7 +112,8 @@ export function createSessionScheme({ finder, sessions, degraded }: SessionSchem
       return sessions.end(session, 'user-mismatch').then(() => 'skip');
     }
     sessions.noteActivity(session);
-    return { user: session.payload.profile, level: levelOf(session.payload.factors) };
+    const { profile, factors } = session.payload;
+    return { user: profile, level: levelOf(factors), factors };
   };
 
   /** The store does not answer: what was seen a moment ago may do, if that is configured. */
@@ -127,12 +128,9 @@ export function createSessionScheme({ finder, sessions, degraded }: SessionSchem
         ? sessions.lastVerified(token, cookieDomain.domain, degraded.maximumAge)
         : null;
     if (!known || isAnother(known, claimed)) throw error;
-    const level = levelOf(known.payload.factors);
-    return {
-      user: known.payload.profile,
-      level: degraded?.twoFactor || level < 1 ? level : 1,
-      isDegraded: true,
-    };
+    const { profile, factors: shown } = known.payload;
+    const factors = degraded?.twoFactor ? shown : shown.filter(({ method }) => method === 'password');
+    return { user: profile, level: levelOf(factors), factors, isDegraded: true };
   };
 
   return {

@@ -1,16 +1,19 @@
-import cluster from 'node:cluster';
+import cluster, { type Worker } from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 
 import { formatProblem, loadConfiguration, type ConfigurationSource } from '../config/load.ts';
 import type { Configuration } from '../config/schema.ts';
 import { findUnsupported } from '../config/support.ts';
 import { createGateway, type Gateway } from '../gateway.ts';
+import { listenForMetrics, openMetricsListener } from '../gateway-telemetry.ts';
 import { systemClock } from '../lib/clock.ts';
 import { openLogger, type OpenLogger } from '../lib/logger.ts';
 import { messageOf } from '../lib/message-of.ts';
+import { systemTimers } from '../lib/timers.ts';
 import { startWatchdog } from '../lib/watchdog.ts';
 import type { CliIo } from './io.ts';
 import { supervise } from './supervise.ts';
+import { answerForMetrics, createWorkerMetrics } from './worker-metrics.ts';
 
 /** Milliseconds without a turn of the event loop after which the process ends itself. A restart costs memory sessions. */
 const WATCHDOG_LIMIT = { memory: 10_000, kept: 2000 };
@@ -48,7 +51,7 @@ async function run(
   const { workers } = config.server;
   if (workers > 1 && cluster.isPrimary) {
     logger.info({ workers }, 'starting workers');
-    return supervise(workers, { logger, io });
+    return superviseAll(config, { logger, io });
   }
   // Asked for before there is anything to reload: what is read now is new enough.
   const ignore = (): void => {};
@@ -62,6 +65,7 @@ async function run(
   globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
   await gateway.listen();
   process.send?.('listening');
+  process.on('message', (message) => void tellPrimary(message, gateway));
   const { address } = config.server;
   const tls = config.server.tls.certificate !== undefined;
   logger.info(
@@ -111,8 +115,27 @@ async function run(
   process.on('SIGHUP', () => void reload(gateway, source, logger));
 }
 
+/** The first of several processes: it serves nothing but the metrics of all. */
+async function superviseAll(config: Configuration, deps: { logger: OpenLogger; io: CliIo }): Promise<void> {
+  const metrics = createWorkerMetrics(systemTimers);
+  const { enabled } = config.telemetry.metrics;
+  let running: Iterable<Worker> = [];
+  if (enabled) {
+    const listener = openMetricsListener(config, { read: () => metrics.read(running), logger: deps.logger });
+    await listenForMetrics(listener, config);
+  }
+  running = supervise(config.server.workers, { ...deps, metrics }).workers;
+}
+
+async function tellPrimary(message: unknown, gateway: Gateway): Promise<void> {
+  const answer = await answerForMetrics(message, () => gateway.telemetry.read());
+  // The first process may be gone by now.
+  if (answer && process.connected) process.send?.(answer);
+}
+
 async function reload(gateway: Gateway, source: ConfigurationSource, logger: OpenLogger): Promise<void> {
   logger.reopen();
+  const { events } = gateway.telemetry;
   try {
     const { config, problems } = loadConfiguration(source);
     for (const problem of problems) {
@@ -120,18 +143,12 @@ async function reload(gateway: Gateway, source: ConfigurationSource, logger: Ope
     }
     const refused = config ? findUnsupported(config).refused : [];
     if (!config || refused.length > 0) {
-      logger.error(
-        { refused: refused.join(', ') },
-        'the new configuration is not used; the last good one stays',
-      );
+      events.reloadRefused(config ? `this release cannot do ${refused.join(', ')}` : 'it has errors');
       return;
     }
-    const waiting = await gateway.reload(config);
-    logger.info({ rules: config.access_control.rules.length }, 'reloaded');
-    if (waiting.length > 0)
-      logger.warn({ keys: waiting.join(', ') }, 'these keys changed and wait for a restart');
+    await gateway.reload(config);
   } catch (error) {
-    logger.error({ error }, 'reload failed; the last good configuration stays');
+    events.reloadRefused('it cannot be put in force', error);
   }
 }
 

@@ -3,16 +3,10 @@ import { Command } from 'commander';
 import { addressKey } from '../lib/address-key.ts';
 import { parseDuration } from '../lib/duration.ts';
 import { type Ban, type BanKind, createBans } from '../storage/bans.ts';
-import { openStorage } from '../storage/open-storage.ts';
-import type { Storage } from '../storage/storage.ts';
 import { formatTable } from './format-table.ts';
 import type { CliIo } from './io.ts';
-import {
-  addStorageOptions,
-  CommandFailure,
-  type StorageOptions,
-  withStorageSetting,
-} from './storage-options.ts';
+import { recordDeed } from './record-deed.ts';
+import { addStorageOptions, CommandFailure, type StorageOptions, withStorage } from './storage-options.ts';
 
 interface BanOptions extends StorageOptions {
   readonly duration: string;
@@ -74,21 +68,6 @@ function readSubject(kind: BanKind, text: string): string {
   return key;
 }
 
-async function withStorage(
-  options: StorageOptions,
-  io: CliIo,
-  run: (storage: Storage) => Promise<void>,
-): Promise<void> {
-  await withStorageSetting(options, io, async ({ storage: config, deps }) => {
-    const storage = await openStorage(config, deps);
-    try {
-      await run(storage);
-    } finally {
-      await storage.database.close();
-    }
-  });
-}
-
 async function add(kind: BanKind, text: string, options: BanOptions, io: CliIo): Promise<void> {
   await withStorage(options, io, async (storage) => {
     const subject = readSubject(kind, text);
@@ -100,6 +79,8 @@ async function add(kind: BanKind, text: string, options: BanOptions, io: CliIo):
     const expiresAt = options.permanent ? null : now + readDuration(options.duration);
     const ban = { kind, subject, createdAt: now, expiresAt, source: 'cli', reason };
     const id = await createBans(storage).insert(ban);
+    const details = { kind, until: expiresAt, ...(reason !== null && { reason }) };
+    await recordDeed(storage, { event: 'ban.added', ...whom(kind, subject), details }, io);
     io.out(
       `${subject} is banned ${expiresAt === null ? 'for good' : `until ${time(expiresAt)}`} (id ${id}).\n`,
     );
@@ -162,14 +143,18 @@ async function revoke(
       if (!/^\d{1,15}$/.test(options.id) || !(await bans.revoke(kind, Number(options.id), now))) {
         throw new CommandFailure(`there is no ban ${options.id} in force; see "storage bans ${kind} list"`);
       }
+      await recordDeed(storage, { event: 'ban.revoked', details: { kind, ban: Number(options.id) } }, io);
       return io.out(`Ban ${options.id} is revoked.\n`);
     }
     const subject = readSubject(kind, text ?? '');
     const count = await bans.revokeAll({ kind, subject }, now);
     if (count === 0) throw new CommandFailure(`${subject} is not banned`);
+    await recordDeed(storage, { event: 'ban.revoked', ...whom(kind, subject), details: { kind, count } }, io);
     io.out(`${count} ${count === 1 ? 'ban' : 'bans'} of ${subject} revoked.\n`);
   });
 }
+
+const whom = (kind: BanKind, subject: string) => (kind === 'user' ? { username: subject } : { ip: subject });
 
 const time = (at: number): string => new Date(at).toISOString().replace(/\.\d+Z$/, 'Z');
 

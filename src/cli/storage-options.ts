@@ -8,7 +8,8 @@ import { systemRandom } from '../lib/random.ts';
 import { systemTimers } from '../lib/timers.ts';
 import { version } from '../lib/version.ts';
 import { type StorageConfig, storageSchema } from '../storage/config.ts';
-import type { OpenStorageDeps } from '../storage/open-storage.ts';
+import { openStorage, type OpenStorageDeps } from '../storage/open-storage.ts';
+import type { Storage } from '../storage/storage.ts';
 import { addConfigOptions, type ConfigOptions } from './config-options.ts';
 import type { CliIo } from './io.ts';
 
@@ -59,14 +60,30 @@ export async function withStorageSetting(
   for (const problem of problems) io.err(`${formatProblem(problem)}\n`);
   if (config === null) return io.exit(1);
   try {
-    await run({ config, storage: overridden(config.storage, options), deps: depsOf(io) });
+    await run({ config, storage: overridden(config.storage, options), deps: storageDepsOf(io) });
   } catch (error) {
     io.err(`sallyport: ${error instanceof Error ? error.message : String(error)}\n`);
     io.exit(1);
   }
 }
 
-function depsOf(io: CliIo): OpenStorageDeps {
+/** As `withStorageSetting`, with the storage open: its schema is brought up, and its key checked. */
+export async function withStorage(
+  options: StorageOptions,
+  io: CliIo,
+  run: (storage: Storage, setting: StorageSetting) => Promise<void>,
+): Promise<void> {
+  await withStorageSetting(options, io, async (setting) => {
+    const storage = await openStorage(setting.storage, setting.deps);
+    try {
+      await run(storage, setting);
+    } finally {
+      await storage.database.close();
+    }
+  });
+}
+
+export function storageDepsOf(io: CliIo): OpenStorageDeps {
   const silent = (): void => {};
   const say = (_fields: object, message: string): void => io.err(`${message}\n`);
   const logger = {

@@ -11,7 +11,6 @@ import {
 } from '../factors/totp.ts';
 import { encodePng } from '../lib/png.ts';
 import { createQrCode } from '../lib/qr-code.ts';
-import { openStorage } from '../storage/open-storage.ts';
 import {
   createTotpCredentials,
   type StoredTotpCredential,
@@ -19,12 +18,13 @@ import {
 } from '../storage/totp-credentials.ts';
 import type { CliIo } from './io.ts';
 import { type NewFile, refuseExisting, writeFiles } from './new-files.ts';
+import { recordDeed } from './record-deed.ts';
 import {
   addStorageOptions,
   CommandFailure,
   type StorageOptions,
   type StorageSetting,
-  withStorageSetting,
+  withStorage,
 } from './storage-options.ts';
 import { formatTotpExport, readTotpExport } from './totp-export.ts';
 
@@ -107,20 +107,19 @@ type Format = 'yaml' | 'csv' | 'png' | 'uri';
 async function withCredentials(
   options: StorageOptions,
   io: CliIo,
-  run: (totp: TotpCredentials, setting: StorageSetting) => Promise<void>,
+  run: (totp: TotpCredentials, setting: StorageSetting, record: RecordChange) => Promise<void>,
 ): Promise<void> {
-  await withStorageSetting(options, io, async (setting) => {
-    const storage = await openStorage(setting.storage, setting.deps);
-    try {
-      await run(createTotpCredentials(storage), setting);
-    } finally {
-      await storage.database.close();
-    }
-  });
+  await withStorage(options, io, (storage, setting) =>
+    run(createTotpCredentials(storage), setting, (event, username) =>
+      recordDeed(storage, { event, username, details: { factor: 'totp' } }, io),
+    ),
+  );
 }
 
+type RecordChange = (event: 'factor.added' | 'factor.removed', username: string) => Promise<void>;
+
 async function generate(username: string, options: TotpOptions, io: CliIo): Promise<void> {
-  await withCredentials(options, io, async (totp, { config, deps }) => {
+  await withCredentials(options, io, async (totp, { config, deps }, record) => {
     const defaults = config.totp ?? totpSchema.parse({});
     const credential: StoredTotpCredential = {
       username,
@@ -153,6 +152,7 @@ async function generate(username: string, options: TotpOptions, io: CliIo): Prom
     else if (!(await totp.insert(credential))) {
       throw new CommandFailure(`${username} has an authenticator already; --force replaces it`);
     }
+    await record('factor.added', username);
     const url = urlOf(credential);
     if (options.path !== undefined) {
       writeFiles([{ path: options.path, text: pngOf(url), secret: true }], options.force);
@@ -163,19 +163,21 @@ async function generate(username: string, options: TotpOptions, io: CliIo): Prom
 }
 
 async function remove(username: string, options: TotpOptions, io: CliIo): Promise<void> {
-  await withCredentials(options, io, async (totp) => {
+  await withCredentials(options, io, async (totp, _setting, record) => {
     if (!(await totp.remove(username))) throw new CommandFailure(`${username} has no authenticator`);
+    await record('factor.removed', username);
     io.out(`The authenticator of ${username} is removed.\n`);
   });
 }
 
 async function importFrom(file: string, options: TotpOptions, io: CliIo): Promise<void> {
-  await withCredentials(options, io, async (totp) => {
+  await withCredentials(options, io, async (totp, _setting, record) => {
     const credentials = readFile(file);
     const refused: string[] = [];
     for (const credential of credentials) {
-      if (options.force) await totp.replace(credential);
-      else if (!(await totp.insert(credential))) refused.push(credential.username);
+      const isAdded = options.force ? (await totp.replace(credential), true) : await totp.insert(credential);
+      if (isAdded) await record('factor.added', credential.username);
+      else refused.push(credential.username);
     }
     io.out(`${credentials.length - refused.length} of ${credentials.length} authenticators are imported.\n`);
     if (refused.length > 0) {

@@ -2,18 +2,30 @@ import cluster, { type Worker } from 'node:cluster';
 
 import type { Logger } from '../lib/logger.ts';
 import type { CliIo } from './io.ts';
+import type { WorkerMetrics } from './worker-metrics.ts';
 
 /** Milliseconds before a worker that ended is replaced. */
 const PAUSE = 500;
 /** Milliseconds that workers have to end; they give themselves less. */
 const PATIENCE = 10_000;
 
+interface SuperviseDeps {
+  readonly logger: Logger;
+  readonly io: CliIo;
+  readonly metrics: WorkerMetrics;
+}
+
+interface Supervised {
+  /** The workers that run now. */
+  readonly workers: ReadonlySet<Worker>;
+}
+
 /**
  * The first process of several (`server.workers`): starts the workers, replaces one that ends, hands signals on, and serves
  * nothing itself. Each worker listens on the port by itself; the kernel spreads connections.
  */
-export function supervise(workers: number, deps: { readonly logger: Logger; readonly io: CliIo }): void {
-  const { logger, io } = deps;
+export function supervise(workers: number, deps: SuperviseDeps): Supervised {
+  const { logger, io, metrics } = deps;
   const started = new Set<Worker>();
   let stopping = false;
   let hasServed = false;
@@ -27,12 +39,13 @@ export function supervise(workers: number, deps: { readonly logger: Logger; read
   };
 
   // Each worker says so itself: ports of their own are nothing that the primary hears of.
-  cluster.on('message', () => {
-    hasServed = true;
+  cluster.on('message', (worker, message) => {
+    if (!metrics.receive(worker, message)) hasServed = true;
   });
 
   cluster.on('exit', (worker, code, signal) => {
     started.delete(worker);
+    metrics.ended(worker);
     if (stopping) {
       if (started.size === 0) io.exit(hasServed ? 0 : 1);
       return;
@@ -60,4 +73,5 @@ export function supervise(workers: number, deps: { readonly logger: Logger; read
   process.on('SIGINT', stop);
   process.on('SIGHUP', () => signalAll('SIGHUP'));
   for (let i = 0; i < workers; i++) start();
+  return { workers: started };
 }

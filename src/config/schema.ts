@@ -67,7 +67,7 @@ export const configurationSchema = section({
   totp: totpSchema.optional().describe('Time-based codes (RFC 6238).'),
   webauthn: webauthnSchema.optional().describe('Security keys and passkeys.'),
   duo_api: duoSchema.optional().describe('Duo push notifications.'),
-  regulation: regulationSchema.optional().describe('Bans after failed attempts.'),
+  regulation: regulationSchema.prefault({}).describe('Bans after failed attempts.'),
   password_policy: passwordPolicySchema.optional().describe('What new passwords must be like.'),
   ntp: ntpSchema.optional().describe('Check of the clock at start.'),
   privacy_policy: privacyPolicySchema.optional().describe('Link to a privacy policy.'),

@@ -8,17 +8,7 @@ interface Gap {
   isConfigured(config: Configuration): boolean;
 }
 
-const optionalSections = [
-  'storage',
-  'notifier',
-  'identity_validation',
-  'totp',
-  'webauthn',
-  'regulation',
-  'password_policy',
-  'ntp',
-  'privacy_policy',
-] as const;
+const optionalSections = ['storage', 'notifier', 'totp', 'webauthn', 'ntp', 'privacy_policy'] as const;
 
 const gaps: readonly Gap[] = [
   {
@@ -43,7 +33,6 @@ const gaps: readonly Gap[] = [
     kind: 'unused',
     isConfigured: (config) => config.certificates_directory !== undefined,
   },
-  { key: 'telemetry.metrics', kind: 'unused', isConfigured: (config) => config.telemetry.metrics.enabled },
   {
     key: 'definitions.user_attributes',
     kind: 'unused',
@@ -58,14 +47,6 @@ const gaps: readonly Gap[] = [
     key: 'server.endpoints.enable_expvars',
     kind: 'unused',
     isConfigured: (config) => config.server.endpoints.enable_expvars,
-  },
-  {
-    key: 'server.endpoints.rate_limits',
-    kind: 'unused',
-    isConfigured: (config) =>
-      Object.values(config.server.endpoints.rate_limits).some(
-        (limit) => !limit.enable || limit.buckets !== undefined,
-      ),
   },
   {
     key: 'server.endpoints.authz, scheme bearer',

@@ -3,6 +3,7 @@ import { compileRegex } from '../lib/regex.ts';
 import {
   choice,
   describe,
+  duration,
   isNetwork,
   list,
   named,
@@ -11,6 +12,7 @@ import {
   section,
   text,
   unique,
+  words,
 } from '../lib/schema.ts';
 
 const policies = ['bypass', 'one_factor', 'two_factor', 'deny'] as const;
@@ -201,11 +203,35 @@ const ruleSchema = section({
     .describe(
       'Query parameters: a list of which one must hold; an inner list joins what must hold together.',
     ),
+  factors: words('password', 'totp')
+    .prefault([])
+    .describe(
+      'Factors of which one must have been used in this session; with `totp`, a recovery code will not do.',
+    ),
+  max_age: duration()
+    .optional()
+    .describe(
+      'How long ago the person may have proven himself: one of `factors`, else the second factor with `two_factor`, else any. Who did so longer ago is asked again, and comes back to the page.',
+    ),
 }).superRefine((rule, context) => {
   const problem = (path: (string | number)[], message: string): void =>
     context.addIssue({ code: 'custom', path, message });
   if (rule.domain.length === 0 && rule.domain_regex.length === 0)
     problem(['domain'], 'is required (or domain_regex): a rule must say for which hosts it is');
+  if (!rule.policy.endsWith('_factor')) {
+    const why = rule.policy === 'bypass' ? 'which asks nobody who they are' : 'which lets nobody in';
+    if (rule.factors.length > 0)
+      problem(
+        ['factors'],
+        `must not be set with policy ${rule.policy}, ${why}: use one_factor or two_factor`,
+      );
+    if (rule.max_age !== undefined)
+      problem(
+        ['max_age'],
+        `must not be set with policy ${rule.policy}, ${why}: use one_factor or two_factor`,
+      );
+  }
+  if (rule.max_age === 0) problem(['max_age'], 'must be longer than 0: nothing could ever be that fresh');
   if (rule.policy !== 'bypass') return;
   if (rule.subject.length > 0)
     problem(['policy'], 'must not be bypass with a subject: bypass asks nobody who they are; use one_factor');

@@ -3,6 +3,7 @@
  * decides, else the default policy. A URL with several readings is decided for each, and the strictest answer counts.
  */
 import { factsOf, type Criterion, type Facts } from './criteria.ts';
+import { isMet, nothingProven, type ProofDemand, type Proven } from './factors.ts';
 import type { Policy, Rule } from './policy.ts';
 import type { AuthenticationLevel, Decision, Level, Subject, TargetRequest } from './target.ts';
 
@@ -12,6 +13,8 @@ export interface Requirement {
   readonly rule: number;
   /** Whether the rule depends on who is asking: then a denied stranger is asked to sign in first. */
   readonly hasSubject: boolean;
+  /** What is demanded beyond the level; each of them. */
+  readonly proofs: readonly ProofDemand[];
 }
 
 function holds(tests: readonly Criterion['test'][], facts: Facts): boolean {
@@ -52,21 +55,25 @@ function rank({ level, hasSubject }: Requirement): number {
   return strictness[level] + (level === 'deny' && !hasSubject ? 1 : 0);
 }
 
+const NO_PROOFS: readonly ProofDemand[] = Object.freeze([]);
+
 /** What the policy demands for one reading. */
 export function requirementOf(policy: Policy, facts: Facts): Requirement {
   const rule = firstMatch(policy, facts);
   return rule === null
-    ? { level: policy.defaultLevel, rule: -1, hasSubject: false }
-    : { level: rule.level, rule: rule.index, hasSubject: rule.hasSubject };
+    ? { level: policy.defaultLevel, rule: -1, hasSubject: false, proofs: NO_PROOFS }
+    : { level: rule.level, rule: rule.index, hasSubject: rule.hasSubject, proofs: rule.proofs };
 }
 
-/** What the policy demands of this person for this request: of its readings, the strictest. */
+/** What the policy demands of this person for this request: of its readings the strictest, with the proofs of all. */
 export function requiredLevel(policy: Policy, target: TargetRequest, subject: Subject): Requirement {
   const { readings } = target.url;
   let strictest = requirementOf(policy, factsOf(target, subject, readings[0]));
   for (let i = 1; i < readings.length; i++) {
     const requirement = requirementOf(policy, factsOf(target, subject, readings[i] as string));
+    const proofs = [...strictest.proofs, ...requirement.proofs];
     if (rank(requirement) > rank(strictest)) strictest = requirement;
+    if (proofs.length > strictest.proofs.length) strictest = { ...strictest, proofs };
   }
   return strictest;
 }
@@ -80,10 +87,14 @@ const neededFactors: Readonly<Record<Level, number>> = {
 
 /** What a demand comes to for somebody who has shown this much. */
 export function outcomeOf(
-  { level, hasSubject }: Requirement,
+  { level, hasSubject, proofs }: Requirement,
   shown: AuthenticationLevel,
+  proven: Proven = nothingProven,
 ): Decision['outcome'] {
-  if (shown >= neededFactors[level]) return 'allow';
+  if (shown >= neededFactors[level]) {
+    for (const proof of proofs) if (!isMet(proof, proven)) return 'challenge';
+    return 'allow';
+  }
   return level === 'deny' && (shown > 0 || !hasSubject) ? 'deny' : 'challenge';
 }
 
@@ -93,7 +104,9 @@ export function decide(
   target: TargetRequest,
   subject: Subject,
   level: AuthenticationLevel,
+  proven: Proven = nothingProven,
 ): Decision {
   const requirement = requiredLevel(policy, target, subject);
-  return { outcome: outcomeOf(requirement, level), required: requirement.level, rule: requirement.rule };
+  const outcome = outcomeOf(requirement, level, proven);
+  return { outcome, required: requirement.level, rule: requirement.rule };
 }

@@ -14,6 +14,7 @@ import {
   hostFacts,
   type QueryTest,
 } from './criteria.ts';
+import { type FactorMethod, type ProofDemand, proofDemandOf } from './factors.ts';
 import { createRuleIndex, type IndexedRule, type RuleIndex } from './rule-index.ts';
 import type { Level } from './target.ts';
 
@@ -28,6 +29,10 @@ export interface RuleInput {
   readonly resources: readonly string[];
   readonly methods: readonly string[];
   readonly query: readonly (readonly QueryTest[])[];
+  /** One of these must have been used. Default: any. */
+  readonly factors?: readonly FactorMethod[];
+  /** Milliseconds since the proof. Default: any time in the session. */
+  readonly max_age?: number | undefined;
 }
 
 /** The access-control section of the configuration. */
@@ -43,6 +48,8 @@ export interface Rule extends IndexedRule {
   readonly level: Level;
   /** Whether any criterion depends on who is asking. */
   readonly hasSubject: boolean;
+  /** What is demanded beyond the level: none or one. */
+  readonly proofs: readonly ProofDemand[];
 }
 
 /** A compiled policy; immutable, apart from what its index remembers about hosts. */
@@ -50,9 +57,11 @@ export interface Policy {
   readonly defaultLevel: Level;
   readonly rules: readonly Rule[];
   readonly index: RuleIndex<Rule>;
-  /** Whether any rule or the default demands two factors. */
+  /** Whether any rule or the default demands a second factor. */
   readonly usesTwoFactor: boolean;
 }
+
+const NO_PROOFS: readonly ProofDemand[] = Object.freeze([]);
 
 function compileRule(input: RuleInput, index: number, networks: NamedNetworks): Rule {
   if (input.domain.length + input.domain_regex.length === 0)
@@ -70,7 +79,13 @@ function compileRule(input: RuleInput, index: number, networks: NamedNetworks): 
     ...(input.query.length > 0 ? [compileQuery(input.query)] : []),
   ];
   const hasSubject = criteria.some((criterion) => criterion.hasSubject);
-  return { index, level: input.policy, hasSubject, domain, resource, method, criteria };
+  const proof = proofDemandOf({
+    twoFactor: input.policy === 'two_factor',
+    methods: input.factors ?? [],
+    maxAge: input.max_age ?? null,
+  });
+  const proofs = proof === null ? NO_PROOFS : [proof];
+  return { index, level: input.policy, hasSubject, proofs, domain, resource, method, criteria };
 }
 
 /**
@@ -91,6 +106,10 @@ export function compilePolicy(input: AccessControlInput, networks: NamedNetworks
     defaultLevel: input.default_policy,
     rules,
     index: createRuleIndex(rules, (domain, host) => domain.test(hostFacts(host))),
-    usesTwoFactor: [input.default_policy, ...rules.map(({ level }) => level)].includes('two_factor'),
+    usesTwoFactor: input.default_policy === 'two_factor' || rules.some(asksForSecondFactor),
   };
+}
+
+function asksForSecondFactor({ level, proofs }: Rule): boolean {
+  return level === 'two_factor' || proofs.some(({ methods }) => !methods.includes('password'));
 }

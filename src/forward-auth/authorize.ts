@@ -1,14 +1,17 @@
 import { authenticate, type Authentication } from '../authn/authenticate.ts';
 import type { AuthnRequest } from '../authn/scheme.ts';
 import { decide } from '../decision/decide.ts';
+import { nothingProven } from '../decision/factors.ts';
 import type { Policy } from '../decision/policy.ts';
 import { anonymous, type Decision, type TargetRequest } from '../decision/target.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import type { TrustedProxies } from '../http/trusted-proxies.ts';
 import { parseCanonicalUrl } from '../lib/canonical-url.ts';
+import type { Clock } from '../lib/clock.ts';
 import { isHostWithin, parseHttpsTarget } from '../lib/https-target.ts';
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import type { CookieDomain, CookieDomains } from '../sessions/cookie-domains.ts';
+import { StorageUnavailable } from '../storage/errors.ts';
 import { StoreUnavailable } from '../sessions/store.ts';
 import { BackendUnavailable } from '../users/backend.ts';
 import { createEndpointTable, dialects, type Endpoint } from './endpoints.ts';
@@ -26,6 +29,7 @@ export interface AuthorizeDeps {
   readonly policy: Policy;
   readonly cookieDomains: CookieDomains;
   readonly trustedProxies: TrustedProxies;
+  readonly clock: Clock;
   /** Called after the outcome is fixed. `error` is what made a store or backend unable to answer. */
   readonly onOutcome: (
     head: RequestHead,
@@ -45,7 +49,7 @@ interface Question {
 }
 
 export function createAuthorize(deps: AuthorizeDeps): Authorize {
-  const { policy, cookieDomains, trustedProxies, onOutcome } = deps;
+  const { policy, cookieDomains, trustedProxies, clock, onOutcome } = deps;
   const match = createEndpointTable(deps.endpoints);
 
   const understand = (
@@ -82,7 +86,8 @@ export function createAuthorize(deps: AuthorizeDeps): Authorize {
     const { identity, failed, challenge } = authentication;
     const { target, portal, wantsHtml } = question;
     const subject = identity?.user ?? anonymous;
-    const decision: Decision = decide(policy, target, subject, identity?.level ?? 0);
+    const proven = identity ? { factors: identity.factors, now: clock.now() } : nothingProven;
+    const decision: Decision = decide(policy, target, subject, identity?.level ?? 0, proven);
     if (decision.outcome === 'allow') {
       const mayPass = !identity?.isDegraded || decision.required === 'bypass' || READING.has(target.method);
       return mayPass ? { kind: 'allow', identity } : { kind: 'unavailable' };
@@ -98,7 +103,7 @@ export function createAuthorize(deps: AuthorizeDeps): Authorize {
 
   /** The store cannot answer: rules that ask nothing of anybody go on, everything else is told to come again. */
   const withoutStore = (question: Question, error: unknown): Outcome => {
-    if (!(error instanceof StoreUnavailable || error instanceof BackendUnavailable)) throw error;
+    if (!OUTAGES.some((outage) => error instanceof outage)) throw error;
     const decision = decide(policy, question.target, anonymous, 0);
     return decision.outcome === 'allow' ? { kind: 'allow', identity: null } : { kind: 'unavailable' };
   };
@@ -138,6 +143,9 @@ export function createAuthorize(deps: AuthorizeDeps): Authorize {
     }
   };
 }
+
+/** What is a 503 and no fault of ours. The last one keeps passwords of Basic from being counted. */
+const OUTAGES = [StoreUnavailable, BackendUnavailable, StorageUnavailable];
 
 /** The method comes back in `Location`, so it has a bound. */
 const METHOD = /^[A-Z]{1,20}$/;

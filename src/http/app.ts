@@ -67,7 +67,8 @@ export async function createApp(
     error: GatewayError,
     route?: Route,
   ): FastifyReply => {
-    const retry = error.status === 503 ? { 'Retry-After': '2' } : {};
+    const retry: Record<string, string> =
+      error.retryAfter === null ? {} : { 'Retry-After': String(error.retryAfter) };
     if (route?.kind === 'json') return send(request, reply, ko(error.status, error.message, retry), route);
     const path = pathOf(request);
     if (NO_PAGE.test(path) && route?.kind !== 'form') {
@@ -228,6 +229,7 @@ const OUTAGES: ReadonlySet<string> = new Set([
   'StoreUnavailable',
   'BackendUnavailable',
   'StorageUnavailable',
+  'StrengthUnavailable',
 ]);
 
 /** Errors of the framework about the client's request keep their status; everything else is a bug or an outage. */

@@ -81,10 +81,27 @@ export const certificatesDirectorySchema = path()
 /** `telemetry` */
 export const telemetrySchema = section({
   metrics: section({
-    enabled: flag().prefault(false).describe('Serves metrics.'),
-    address: address(listenerRules(9959)).prefault('tcp://:9959/metrics').describe('Listener for metrics.'),
-    buffers: buffers.describe('Buffers of this listener.'),
-    timeouts: timeouts.describe('Time limits of this listener.'),
+    enabled: flag()
+      .prefault(false)
+      .describe('Serves metrics for Prometheus, on a listener of their own; see docs/metrics.md.'),
+    address: address(listenerRules(9959))
+      .prefault('tcp://:9959/metrics')
+      .describe(
+        'Where metrics are served. Nobody is asked who he is: let only the inner network reach it, or take `tcp://127.0.0.1:9959/metrics`.',
+      ),
+    buffers: section({
+      read: integer(1024).prefault(4096).describe('Bytes of request headers that are accepted.'),
+      write: integer(1).prefault(4096).describe('Bytes for writing an answer. Not used.'),
+    })
+      .prefault({})
+      .describe('Buffers of this listener.'),
+    timeouts: section({
+      read: duration().prefault('6s').describe('How long a client may take to send a request.'),
+      write: duration().prefault('6s').describe('How long sending the answer may take.'),
+      idle: duration().prefault('30s').describe('How long a connection is kept without a request.'),
+    })
+      .prefault({})
+      .describe('Time limits of this listener.'),
   })
     .prefault({})
     .describe('Prometheus metrics.'),

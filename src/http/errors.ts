@@ -3,13 +3,23 @@ export class GatewayError extends Error {
   override name = 'GatewayError';
   readonly code: ErrorCode;
   readonly status: number;
+  /** Seconds after which it is worth another try; null: not said. */
+  readonly retryAfter: number | null;
 
-  constructor(code: ErrorCode, message?: string, options?: ErrorOptions) {
+  constructor(
+    code: ErrorCode,
+    message?: string,
+    options: ErrorOptions & { readonly retryAfter?: number } = {},
+  ) {
     super(message ?? errors[code].message, options);
     this.code = code;
     this.status = errors[code].status;
+    this.retryAfter = options.retryAfter ?? (this.status === 503 ? UNAVAILABLE_RETRY : null);
   }
 }
+
+/** Seconds. */
+const UNAVAILABLE_RETRY = 2;
 
 const errors = {
   'bad-request': { status: 400, message: 'Bad Request' },
@@ -20,6 +30,7 @@ const errors = {
   'method-not-allowed': { status: 405, message: 'Method Not Allowed' },
   'too-large': { status: 413, message: 'Content Too Large' },
   'media-type': { status: 415, message: 'Unsupported Media Type' },
+  'too-many-requests': { status: 429, message: 'Too Many Requests' },
   internal: { status: 500, message: 'Internal Server Error' },
   unavailable: { status: 503, message: 'Service Unavailable' },
 } as const;

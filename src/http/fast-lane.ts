@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import { readPlainRequest } from './plain-request.ts';
 import type { Head } from './request-head.ts';
+import type { RequestMeter } from './request-meter.ts';
 
 /**
  * Connections on which proxies ask for authorizations, answered without the parser and the objects of `node:http`, which
@@ -37,6 +38,7 @@ export interface FastLaneDeps {
   /** Gives a connection to the complete HTTP parser. */
   readonly handOver: (socket: Socket) => void;
   readonly clock: Clock;
+  readonly meter: RequestMeter;
   /** Milliseconds within which the first request of a connection must come. */
   readonly firstTimeout: number;
   /** Milliseconds for which a connection is kept between requests. */
@@ -49,13 +51,16 @@ interface Lane {
   readonly secure: boolean;
   /** A request is under way: what comes meanwhile waits in the socket. */
   isAsked: boolean;
-  isHead: boolean;
+  method: string;
+  /** When the request began, as the meter says. */
+  began: number;
   /** The connection ends with the next answer. */
   closes: boolean;
   answer: LaneAnswer | null;
 }
 
 export function createFastLane(deps: FastLaneDeps): FastLane {
+  const { meter } = deps;
   const lanes = new Map<Socket, Lane>();
   const dateOf = createDateHeader(deps.clock);
   const headOf = createHeadWriter();
@@ -75,6 +80,7 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
 
   const settle = (lane: Lane, answer: LaneAnswer): void => {
     lane.answer = answer;
+    meter.end('authz', lane.method, answer.status, lane.began);
     if (ready.push(lane) === 1) setImmediate(writeReady);
   };
 
@@ -92,7 +98,7 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
     const closes = lane.closes || isDraining;
     text += closes ? 'Connection: close\r\n\r\n' : '\r\n';
     const { body } = lane.answer as LaneAnswer;
-    if (body !== '' && !lane.isHead) text += Buffer.from(body).toString('latin1');
+    if (body !== '' && lane.method !== 'HEAD') text += Buffer.from(body).toString('latin1');
     socket.write(text, 'latin1');
     if (closes) {
       leave(lane);
@@ -121,6 +127,7 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
       socket.unshift(bytes);
       return;
     }
+    const began = meter.begin();
     const request = readPlainRequest(bytes, lane.peer, lane.secure);
     let answer: MaybePromise<LaneAnswer> | null = null;
     if (request) {
@@ -139,7 +146,8 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
       return;
     }
     lane.isAsked = true;
-    lane.isHead = request.head.method === 'HEAD';
+    lane.method = request.head.method;
+    lane.began = began;
     if (request.closes) lane.closes = true;
     if (socket.timeout !== deps.idleTimeout) socket.setTimeout(deps.idleTimeout);
     if (answer instanceof Promise) {
@@ -177,7 +185,8 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
         peer: socket.remoteAddress ?? '',
         secure: 'encrypted' in socket,
         isAsked: false,
-        isHead: false,
+        method: '',
+        began: 0,
         closes: false,
         answer: null,
       });

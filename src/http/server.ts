@@ -15,7 +15,9 @@ import type { MaybePromise } from '../lib/maybe-promise.ts';
 import type { Random } from '../lib/random.ts';
 import { createApp } from './app.ts';
 import { createFastLane, type LaneAnswer } from './fast-lane.ts';
+import { type ListenAddress, listenOn } from './listen-on.ts';
 import { readHead, type RequestHead } from './request-head.ts';
+import { noRequestMeter, type RequestMeter } from './request-meter.ts';
 import type { Mount, Reply, Route, RouteRequest } from './route.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 
@@ -62,16 +64,6 @@ export interface HttpOptions {
   readonly idleTimeout: number;
 }
 
-export type ListenAddress =
-  | {
-      readonly host?: string;
-      readonly port: number;
-      readonly reusePort?: boolean;
-      readonly exclusive?: boolean;
-    }
-  | { readonly path: string; readonly umask?: number }
-  | { readonly fd: number };
-
 const MIN_HEADER_SIZE = 32 * 1024;
 /** Milliseconds. A proxy must be the first to close an idle connection, or it loses a request now and then. */
 const MIN_IDLE = 120_000;
@@ -80,9 +72,14 @@ const AUTHORIZATION = /^\/api\/(?:authz\/|verify(?:[/?]|$))/;
 export async function createHttpServer(
   options: HttpOptions,
   content: HttpContent,
-  deps: { readonly logger: Logger; readonly random: Random; readonly clock: Clock },
+  deps: {
+    readonly logger: Logger;
+    readonly random: Random;
+    readonly clock: Clock;
+    readonly meter?: RequestMeter;
+  },
 ): Promise<HttpServer> {
-  const { logger } = deps;
+  const { logger, meter = noRequestMeter } = deps;
   const { basePath } = options;
   let draining = false;
 
@@ -119,21 +116,28 @@ export async function createHttpServer(
     const target = withoutBase(request.url ?? '/');
     if (AUTHORIZATION.test(target)) return answer(request, response, target);
     request.url = target;
+    const began = meter.begin();
+    response.once('finish', () => meter.end('other', request.method ?? '', response.statusCode, began));
     current.app(request, response);
   };
 
   const answer = (request: IncomingMessage, response: ServerResponse, target: string): void => {
+    const began = meter.begin();
+    const finish = (answered: Awaited<ReturnType<HotPath>>): void => {
+      send(request, response, answered);
+      meter.end('authz', request.method ?? '', answered.status, began);
+    };
     const fail = (error: unknown): void => {
       const answered = failed(error);
       if (response.headersSent) response.destroy();
-      else send(request, response, answered);
+      else finish(answered);
     };
     // Nothing of a body is wanted, but an unread one would hold the connection up.
     request.resume();
     try {
       const result = current.content.authorize(readHead(request, target));
-      if (result instanceof Promise) result.then((settled) => send(request, response, settled)).catch(fail);
-      else send(request, response, result);
+      if (result instanceof Promise) result.then(finish).catch(fail);
+      else finish(result);
     } catch (error) {
       fail(error);
     }
@@ -178,6 +182,7 @@ export async function createHttpServer(
     failed,
     handOver: takeConnections(server, tls ? 'secureConnection' : 'connection', (socket) => lane.take(socket)),
     clock: deps.clock,
+    meter,
     firstTimeout: limits.headersTimeout,
     idleTimeout: limits.keepAliveTimeout,
   });
@@ -199,19 +204,7 @@ export async function createHttpServer(
     setCertificate(certificate) {
       if (tls) (server as unknown as TlsServer).setSecureContext({ ...certificate, minVersion: 'TLSv1.2' });
     },
-    listen: (address) =>
-      new Promise((resolve, reject) => {
-        server.once('error', reject);
-        // The socket is made before `listen` returns.
-        const umask = 'umask' in address ? address.umask : undefined;
-        const before = umask === undefined ? null : process.umask(umask);
-        server.listen(address, () => {
-          server.off('error', reject);
-          server.on('error', (error) => logger.error({ error }, 'the listener failed'));
-          resolve();
-        });
-        if (before !== null) process.umask(before);
-      }),
+    listen: (address) => listenOn(server, address, (error) => logger.error({ error }, 'the listener failed')),
     close: (deadline) =>
       new Promise((resolve) => {
         draining = true;

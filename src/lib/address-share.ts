@@ -1,6 +1,6 @@
 /**
- * What counts as one client where clients are limited: an IPv4 address, or an IPv6 network of 64 bits, of which one client
- * usually has all addresses. `ip` is canonical text.
+ * What counts as one client where clients are limited, counted and banned: an IPv4 address, or an IPv6 network of 64 bits, of
+ * which one client usually has all addresses, written as `2001:db8:1:2::/64`. `ip` is canonical text.
  */
 export function addressShare(ip: string): string {
   if (!ip.includes(':')) return ip;
@@ -8,5 +8,6 @@ export function addressShare(ip: string): string {
   const left = head === '' ? [] : head.split(':');
   const right = tail === undefined || tail === '' ? [] : tail.split(':');
   const zeros = Array.from({ length: 8 - left.length - right.length }, () => '0');
-  return [...left, ...(tail === undefined ? [] : zeros), ...right].slice(0, 4).join(':');
+  const network = [...left, ...(tail === undefined ? [] : zeros), ...right].slice(0, 4);
+  return `${network.join(':').replace(/(?::0)+$/, '')}::/64`.replace(/^0::/, '::');
 }

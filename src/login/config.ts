@@ -3,11 +3,13 @@ import { choice, duration, flag, integer, secret, section } from '../lib/schema.
 /** `identity_validation` */
 export const identityValidationSchema = section({
   reset_password: section({
-    jwt_secret: secret().optional().describe('Signs links for a password reset.'),
+    jwt_secret: secret()
+      .optional()
+      .describe('Accepted and not needed: a link carries 256 random bits in the place of a signature.'),
     jwt_lifespan: duration().prefault('5m').describe('How long a link holds.'),
     jwt_algorithm: choice('HS256', 'HS384', 'HS512')
       .prefault('HS256')
-      .describe('Algorithm of the signature.'),
+      .describe('Accepted and not needed, as `jwt_secret`.'),
   })
     .prefault({})
     .describe('Links by which one proves a mail address for a new password.'),

@@ -1,11 +1,11 @@
 import type { GatewaySession, GatewaySessions } from '../authn/gateway-session.ts';
 import type { SessionFinder } from '../authn/session-cookie.ts';
-import { addressShare } from '../lib/address-share.ts';
+import type { PasswordFactor } from '../factors/password-factor.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { CookieDomain } from '../sessions/cookie-domains.ts';
-import type { UserBackend } from '../users/backend.ts';
 import { createPortalBinding } from './portal-binding.ts';
+import type { SignInRecord, SignInSource } from './sign-in-record.ts';
 
 export interface Credentials {
   readonly username: string;
@@ -16,8 +16,9 @@ export interface Credentials {
 export interface FirstFactorRequest extends Credentials {
   readonly cookieDomain: CookieDomain;
   readonly cookieHeader: string | undefined;
-  readonly userAgent: string | undefined;
-  readonly ip: string;
+  readonly from: SignInSource;
+  /** Where the person is going, as far as that is known. */
+  readonly target: { readonly method: string; readonly url: string } | undefined;
 }
 
 /** Somebody who has just signed in, and the texts of the two cookies. */
@@ -28,16 +29,12 @@ export interface SignedIn {
 }
 
 export interface FirstFactorDeps {
-  readonly users: UserBackend;
+  readonly password: PasswordFactor;
   readonly sessions: GatewaySessions;
   readonly finder: SessionFinder;
   readonly clock: Clock;
   readonly random: Random;
-  readonly onAttempt: (attempt: {
-    readonly username: string;
-    readonly ip: string;
-    readonly success: boolean;
-  }) => void;
+  readonly signInRecord: SignInRecord;
 }
 
 /**
@@ -48,27 +45,28 @@ export async function completeFirstFactor(
   request: FirstFactorRequest,
   deps: FirstFactorDeps,
 ): Promise<SignedIn | null> {
-  const { users, sessions, finder, clock, random } = deps;
-  const { username, password, cookieDomain, ip } = request;
-  const result = await users.checkPassword(username, password, `form ${addressShare(ip)}`);
-  deps.onAttempt({ username, ip, success: result.status === 'success' });
-  if (result.status === 'failure') return null;
+  const { sessions, finder, clock, random } = deps;
+  const { username, password, cookieDomain, from, target } = request;
+  const { ip } = from;
+  const user = await deps.password.check({ username, password, ip, target, proof: 'password' });
+  if (!user) return null;
   const now = clock.now();
   const before = await finder.findAll(request.cookieHeader, cookieDomain);
   const binding = createPortalBinding(random);
   const started = await sessions.begin({
-    userId: result.user.username,
+    userId: user.username,
     cookieDomain: cookieDomain.domain,
     remembered: request.remember && cookieDomain.lifetimes.rememberMe >= 0,
     payload: {
       factors: [{ method: 'password', at: now }],
-      profile: result.user,
+      profile: user,
       refreshedAt: now,
-      device: { userAgent: printable(request.userAgent), ip },
+      device: { userAgent: printable(from.userAgent), ip },
       portalBinding: binding.digest,
     },
   });
   for (const session of before) await sessions.end(session, 'replaced');
+  deps.signInRecord.note({ person: user, session: started.session.publicId, from });
   return { ...started, portalToken: binding.token };
 }
 

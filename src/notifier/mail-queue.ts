@@ -71,10 +71,11 @@ export interface MailQueueDeps {
   readonly timers: Timers;
   readonly random: Random;
   readonly events: MailQueueEvents;
-  /** How many messages may wait, in all processes together; default 1000. */
+  /** How many messages may wait, in all processes together; default `mostWaiting`. */
   readonly limit?: number;
 }
 
+const mostWaiting = 1000;
 /** Connections to the mail server of one process. */
 const hands = 4;
 /** Longer than an attempt, and than clocks of replicas may differ. Milliseconds, as all of these. */
@@ -89,7 +90,7 @@ const lifeShare = 1 / 15;
 type Payload = MailMessage & { readonly kind: MailKind };
 
 export function createMailQueue(deps: MailQueueDeps): MailQueue {
-  const { notifier, store, templates, clock, timers, random, events, limit = 1000 } = deps;
+  const { notifier, store, templates, clock, timers, random, events, limit = mostWaiting } = deps;
   const running = new Set<Promise<unknown>>();
   /** Sent, but not yet removed from the store, which did not answer. */
   const sent = new Set<string>();
@@ -102,8 +103,7 @@ export function createMailQueue(deps: MailQueueDeps): MailQueue {
   const dueTimes = new Set<number>();
   let wake: { readonly at: number; readonly cancel: () => void } | null = null;
 
-  const identifier = (): string => random.bytes(18).toString('hex');
-  const newLease = (): MailLease => ({ token: identifier(), until: clock.now() + leaseTime });
+  const newLease = (): MailLease => ({ token: identifier(random), until: clock.now() + leaseTime });
 
   /** Looks for work at this time, or earlier if that was asked for. */
   function wakeAt(at: number): void {
@@ -231,18 +231,9 @@ export function createMailQueue(deps: MailQueueDeps): MailQueue {
   return {
     async enqueue(notice) {
       if (isClosed) throw new Error('the mail queue is closed');
-      const { kind, to, createdAt, expiresAt } = notice;
-      const id = identifier();
-      const message: Payload = {
-        id,
-        kind,
-        createdAt,
-        to,
-        title: notice.content.title,
-        text: templates.text(notice),
-        html: templates.html(notice),
-      };
-      const payload = JSON.stringify(message);
+      const { kind, to, expiresAt } = notice;
+      const id = identifier(random);
+      const payload = payloadOf(notice, id, templates);
       const lease = running.size < hands ? newLease() : null;
       const inserted = store.insert(
         { id, payload, nextAttempt: clock.now(), expiresAt },
@@ -276,6 +267,37 @@ export function createMailQueue(deps: MailQueueDeps): MailQueue {
       await Promise.all(running);
     },
   };
+}
+
+/**
+ * Stores a mail for the processes that send: for a command, which does not stay. False when too many wait already. Throws
+ * what the store throws.
+ */
+export function storeMail(
+  notice: MailNotice,
+  { store, templates, clock, random }: Pick<MailQueueDeps, 'store' | 'templates' | 'clock' | 'random'>,
+): Promise<boolean> {
+  const id = identifier(random);
+  const payload = payloadOf(notice, id, templates);
+  return store.insert({ id, payload, nextAttempt: clock.now(), expiresAt: notice.expiresAt }, mostWaiting);
+}
+
+function identifier(random: Random): string {
+  return random.bytes(18).toString('hex');
+}
+
+function payloadOf(notice: MailNotice, id: string, templates: MailTemplates): string {
+  const { kind, createdAt, to, content } = notice;
+  const payload: Payload = {
+    id,
+    kind,
+    createdAt,
+    to,
+    title: content.title,
+    text: templates.text(notice),
+    html: templates.html(notice),
+  };
+  return JSON.stringify(payload);
 }
 
 /** Null when it is no message: another version may have stored it. */

@@ -6,12 +6,17 @@ import type { SessionFinder } from '../authn/session-cookie.ts';
 import { requiredLevel } from '../decision/decide.ts';
 import type { Policy } from '../decision/policy.ts';
 import { anonymous } from '../decision/target.ts';
+import type { Events } from '../events.ts';
+import type { PasswordFactor } from '../factors/password-factor.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import { completeFirstFactor } from '../login/first-factor.ts';
-import { nextStep, type NextStep } from '../login/next-step.ts';
+import { nextStep, type NextStep, type SecondFactorMethod } from '../login/next-step.ts';
 import { deletedPortalCookie, portalCookie } from '../login/portal-binding.ts';
+import type { NoticeSource } from '../login/notices.ts';
 import { parseRedirectTarget, type RedirectTarget } from '../login/redirect-target.ts';
+import type { SignInRecord } from '../login/sign-in-record.ts';
+import type { SecondFactor, SecondFactorResult } from '../login/second-factor.ts';
 import type { CookieDomain, CookieDomains } from '../sessions/cookie-domains.ts';
 import { deletedSessionCookie, sessionCookie } from '../sessions/session-cookie.ts';
 import type { UserBackend } from '../users/backend.ts';
@@ -26,12 +31,29 @@ export interface Actions {
   /** The safe target that was named, for this method (`rm`). */
   targetOf(request: RouteRequest, text: unknown, method?: unknown): RedirectTarget | null;
   /** What a person must do next for a target, and where that is. */
-  next(session: GatewaySession | null, domain: CookieDomain, target: RedirectTarget | null): Step;
+  next(session: GatewaySession | null, domain: CookieDomain, target: RedirectTarget | null): Promise<Step>;
   /** Null when the credentials do not hold. */
   signIn(
     request: RouteRequest,
     form: SignInForm,
   ): Promise<{ readonly step: Step; readonly cookies: readonly string[] } | null>;
+  /** Shows a second factor: a success leads on like a sign-in, and its cookies take the place of the earlier ones. */
+  showSecondFactor(
+    request: RouteRequest,
+    session: GatewaySession,
+    form: SecondFactorForm,
+  ): Promise<
+    | { readonly status: 'success'; readonly step: Step; readonly cookies: readonly string[] }
+    | Exclude<SecondFactorResult, { readonly status: 'success' }>
+  >;
+  readonly secondFactor: SecondFactor;
+  /** Where a request comes from, for the mail that tells of it. */
+  sourceOf(request: RouteRequest): NoticeSource & { readonly ip: string };
+  /** The `Set-Cookie` of a session that goes on under a new token. */
+  raisedCookie(
+    request: RouteRequest,
+    raised: { readonly session: GatewaySession; readonly token: string },
+  ): string;
   /** The cookies to send. Ends the session for good: it holds for the very next request. */
   signOut(request: RouteRequest): Promise<readonly string[]>;
   /** Takes away those of our cookies that the browser sent. */
@@ -52,40 +74,81 @@ export interface SignInForm {
   readonly target: RedirectTarget | null;
 }
 
+export interface SecondFactorForm {
+  readonly method: SecondFactorMethod;
+  readonly code: string;
+  readonly target: RedirectTarget | null;
+}
+
 export interface ActionDeps {
   readonly cookieDomains: CookieDomains;
   readonly policy: Policy;
   readonly users: UserBackend;
   readonly sessions: GatewaySessions;
   readonly finder: SessionFinder;
+  readonly secondFactor: SecondFactor;
+  /** `/` or `/segment/`. */
+  readonly base: string;
   readonly clock: Clock;
   readonly random: Random;
-  readonly onAttempt: (attempt: {
-    readonly username: string;
-    readonly ip: string;
-    readonly success: boolean;
-  }) => void;
+  readonly password: PasswordFactor;
+  readonly signInRecord: SignInRecord;
+  readonly events: Pick<Events, 'sessionsRevoked'>;
 }
 
 /** Methods as proxies name them in `rm`. */
 const METHOD = /^[A-Z]{1,20}$/;
 
 export function createActions(deps: ActionDeps): Actions {
-  const { cookieDomains, policy, sessions, finder } = deps;
+  const { cookieDomains, policy, sessions, finder, secondFactor, clock } = deps;
 
   const domainOf = (request: RouteRequest): CookieDomain | null =>
     cookieDomains.forHost(request.host.replace(/:\d+$/, ''));
 
-  const next: Actions['next'] = (session, domain, target) => {
+  const next: Actions['next'] = async (session, domain, target) => {
     const subject = session?.payload.profile ?? anonymous;
-    const step = nextStep({
-      level: session ? levelOf(session.payload.factors) : 0,
-      required: target && requiredLevel(policy, target.request, subject).level,
+    const factors = session?.payload.factors ?? [];
+    const situation = {
+      level: levelOf(factors),
+      proven: { factors, now: clock.now() },
+      required: target && requiredLevel(policy, target.request, subject),
+      enrolled: null,
+      offered: secondFactor.offered,
       usesTwoFactor: policy.usesTwoFactor,
       hasDefaultRedirection: domain.defaultRedirectionUrl !== null,
-    });
-    if (step === 'target') return { next: step, redirect: target?.href ?? null };
-    return { next: step, redirect: step === 'default-redirection' ? domain.defaultRedirectionUrl : null };
+    };
+    let step = nextStep(situation);
+    // Asked of the storage only where it matters: who needs no second factor does not wait for it.
+    if (session && step.kind === 'second-factor') {
+      step = nextStep({ ...situation, enrolled: await secondFactor.enrolled(session.userId) });
+    }
+    if (step.kind === 'target') return { next: step, redirect: target?.href ?? null };
+    const redirect = step.kind === 'default-redirection' ? domain.defaultRedirectionUrl : null;
+    return { next: step, redirect };
+  };
+
+  /** As configured: what a mail links to must not be what a request called us. */
+  const portalUrlOf = (request: RouteRequest): string => {
+    const configured = domainOf(request)?.portalUrl;
+    return configured ? configured.replace(/\/?$/, '/') : `${request.scheme}://${request.host}${deps.base}`;
+  };
+
+  const sourceOf: Actions['sourceOf'] = (request) => ({
+    ip: request.ip,
+    userAgent: request.header('user-agent'),
+    languages: request.header('accept-language'),
+    portalUrl: portalUrlOf(request),
+  });
+
+  const raisedCookie: Actions['raisedCookie'] = (request, { session, token }) =>
+    sessionCookie(cookieDomainOf(request), token, session.expiresAt - clock.now());
+
+  const sessionOf: Actions['sessionOf'] = async (request) => {
+    const domain = domainOf(request);
+    if (!domain) return null;
+    const session = await finder.find(request.header('cookie'), domain);
+    if (session) sessions.noteActivity(session);
+    return session;
   };
 
   const cookieDomainOf: Actions['cookieDomainOf'] = (request) => {
@@ -113,15 +176,12 @@ export function createActions(deps: ActionDeps): Actions {
     cookieDomainOf,
     deletedCookies,
     next,
-    sessions: createSessionActions(sessions),
+    sessions: createSessionActions(sessions, deps.events),
 
-    async sessionOf(request) {
-      const domain = domainOf(request);
-      if (!domain) return null;
-      const session = await finder.find(request.header('cookie'), domain);
-      if (session) sessions.noteActivity(session);
-      return session;
-    },
+    sessionOf,
+    secondFactor,
+    sourceOf,
+    raisedCookie,
 
     targetOf(request, text, method) {
       const rm = typeof method === 'string' && METHOD.test(method) ? method : 'GET';
@@ -138,8 +198,8 @@ export function createActions(deps: ActionDeps): Actions {
           remember,
           cookieDomain,
           cookieHeader: request.header('cookie'),
-          userAgent: request.header('user-agent'),
-          ip: request.ip,
+          target: form.target ? { method: form.target.request.method, url: form.target.href } : undefined,
+          from: sourceOf(request),
         },
         deps,
       );
@@ -147,8 +207,27 @@ export function createActions(deps: ActionDeps): Actions {
       const { session, token, portalToken } = started;
       const lifetime = session.expiresAt - session.createdAt;
       return {
-        step: next(session, cookieDomain, form.target),
+        step: await next(session, cookieDomain, form.target),
         cookies: [sessionCookie(cookieDomain, token, lifetime), portalCookie(portalToken, lifetime)],
+      };
+    },
+
+    async showSecondFactor(request, session, { method, code, target }) {
+      const cookieDomain = cookieDomainOf(request);
+      const from = sourceOf(request);
+      const result = await secondFactor.complete({
+        session,
+        method,
+        code,
+        from,
+        find: () => sessionOf(request),
+      });
+      if (result.status !== 'success') return result;
+      const { session: risen, token } = result;
+      return {
+        status: 'success',
+        step: await next(risen, cookieDomain, target),
+        cookies: [raisedCookie(request, { session: risen, token })],
       };
     },
 

@@ -1,9 +1,9 @@
 import { levelOf } from '../authn/gateway-session.ts';
-import { GatewayError } from '../http/errors.ts';
 import { ko, ok, text } from '../http/reply.ts';
-import type { Reply, Route, RouteRequest } from '../http/route.ts';
-import { maskAddress } from './mask-address.ts';
+import type { Route } from '../http/route.ts';
+import { members } from './members.ts';
 import type { Actions } from './actions.ts';
+import { createSecondFactorApi } from './second-factor-api.ts';
 import { createSessionsApi } from './sessions-api.ts';
 
 /** The JSON door of the portal: Authelia's paths, envelopes and status codes. */
@@ -12,17 +12,6 @@ export function createApiRoutes(actions: Actions): readonly Route[] {
     (status: 401 | 403): NonNullable<Route['guard']> =>
     async (request) =>
       (await actions.sessionOf(request)) ? null : text(status, `${status} ${REASON[status]}`);
-
-  const userInfo = async (
-    request: RouteRequest,
-    emails: (all: readonly string[]) => unknown,
-  ): Promise<Reply> => {
-    const session = await actions.sessionOf(request);
-    if (!session) return text(403, '403 Forbidden');
-    const { profile } = session.payload;
-    const factors = { method: '', has_totp: false, has_webauthn: false, has_duo: false };
-    return ok({ display_name: profile.displayName, emails: emails(profile.emails), ...factors });
-  };
 
   return [
     {
@@ -40,15 +29,6 @@ export function createApiRoutes(actions: Actions): readonly Route[] {
           ...(home && { default_redirection_url: home }),
         });
       },
-    },
-    {
-      method: 'GET',
-      path: '/api/configuration',
-      kind: 'json',
-      guard: signedIn(403),
-      // No second factor and no password change exists in this release: nothing is offered.
-      handle: () =>
-        ok({ available_methods: [], password_change_disabled: true, password_reset_disabled: true }),
     },
     {
       method: 'POST',
@@ -95,45 +75,10 @@ export function createApiRoutes(actions: Actions): readonly Route[] {
         return ok({ ok: actions.targetOf(request, uri) !== null });
       },
     },
-    {
-      method: 'GET',
-      path: '/api/user/info',
-      kind: 'json',
-      handle: (request) => userInfo(request, (all) => all.map(maskAddress)),
-    },
-    {
-      method: 'POST',
-      path: '/api/user/info',
-      kind: 'json',
-      handle: (request) => userInfo(request, () => null),
-    },
+    ...createSecondFactorApi(actions),
     ...createSessionsApi(actions),
   ];
 }
 
 const AUTHENTICATION_FAILED = 'Authentication failed. Check your credentials.';
 const REASON = { 401: 'Unauthorized', 403: 'Forbidden' } as const;
-
-interface MemberTypes {
-  string: string;
-  boolean: boolean;
-}
-
-/** The named members of a JSON body; null counts as absent, other members are ignored, another type is an error. */
-function members<const T extends Readonly<Record<string, keyof MemberTypes>>>(
-  body: unknown,
-  types: T,
-): { readonly [K in keyof T]?: MemberTypes[T[K]] } {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new GatewayError('malformed-body', 'The body must be a JSON object.');
-  }
-  const out: Record<string, unknown> = {};
-  for (const [name, type] of Object.entries(types)) {
-    const value: unknown = Object.hasOwn(body, name) ? (body as Record<string, unknown>)[name] : undefined;
-    if (value === undefined || value === null) continue;
-    if (typeof value !== type)
-      throw new GatewayError('malformed-body', `The member ${name} must be a ${type}.`);
-    out[name] = value;
-  }
-  return out as { readonly [K in keyof T]?: MemberTypes[T[K]] };
-}

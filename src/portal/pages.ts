@@ -1,16 +1,17 @@
-import type { GatewaySession } from '../authn/gateway-session.ts';
 import { GatewayError } from '../http/errors.ts';
 import { seeOther } from '../http/reply.ts';
 import type { Reply, Route, RouteRequest } from '../http/route.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
-import type { RedirectTarget } from '../login/redirect-target.ts';
 import type { CookieDomain } from '../sessions/cookie-domains.ts';
-import type { Actions, Step } from './actions.ts';
+import type { Actions } from './actions.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { FormError, Page, PageData, PageTarget, RenderPage } from './page-data.ts';
 import { contentSecurityPolicy } from './content-security-policy.ts';
+import { createSecondFactorPages } from './second-factor-page.ts';
+import { passwordAgainPage } from './reauthentication-page.ts';
 import { createSessionsPages } from './sessions-page.ts';
+import { methodIn, pageTargetOf, readTarget, targetQuery } from './target-query.ts';
 
 export interface PageDeps {
   readonly actions: Actions;
@@ -23,19 +24,31 @@ export interface PageDeps {
   readonly branding: Pick<PageData, 'logo' | 'icon'>;
   /** `/` or `/segment/`. */
   readonly base: string;
+  /** Where a forgotten password is reset; null: nowhere. */
+  readonly resetUrl: string | null;
   /** `server.headers.csp_template`; null: ours. */
   readonly cspTemplate: string | null;
 }
+
+/** A page as an answer. A page whose form may lead to another site names it as its target. */
+export type ShowPage = (
+  request: RouteRequest,
+  page: Page,
+  status?: number,
+  target?: PageTarget | null,
+) => Reply;
 
 /** The HTML door of the portal: pages by GET, forms by POST, everything complete without script. */
 export function createPages(deps: PageDeps): {
   readonly routes: readonly Route[];
   /** A page that says what went wrong. */
   readonly problem: (request: RouteRequest, status: number) => Reply;
+  /** A page as an answer, for the pages of other files. */
+  readonly show: ShowPage;
 } {
   const { actions, base } = deps;
 
-  const show = (request: RouteRequest, page: Page, status = 200, target: PageTarget | null = null): Reply => {
+  const show: ShowPage = (request, page, status = 200, target = null) => {
     const language = deps.catalogue.negotiate(request.header('accept-language'));
     const nonce = deps.random.bytes(18).toString('base64url');
     const direction = deps.catalogue.direction(language);
@@ -65,48 +78,39 @@ export function createPages(deps: PageDeps): {
     return show(request, { page: 'problem', status, code, requestId: request.id, ...retry }, status);
   };
 
-  /** `rd` and `rm` of a page or form; a target that was named and is not safe is told. */
-  const targetIn = (request: RouteRequest): { target: RedirectTarget | null; refused: boolean } => {
-    const all = request.query.getAll('rd');
-    const [rd] = all;
-    if (rd === undefined || rd === '') return { target: null, refused: false };
-    const target = all.length === 1 ? actions.targetOf(request, rd, request.query.get('rm')) : null;
-    return { target, refused: target === null };
-  };
+  const targetIn = (request: RouteRequest): ReturnType<typeof readTarget> => readTarget(actions, request);
 
-  const queryOf = (
-    request: RouteRequest,
-    target: RedirectTarget | null,
-    more: Record<string, string> = {},
-  ): string => {
-    const query = new URLSearchParams(more);
-    if (target) {
-      query.set('rd', target.href);
-      const method = methodIn(request);
-      if (method !== null) query.set('rm', method);
-    }
-    const text = query.toString();
-    return text === '' ? '' : `?${text}`;
-  };
+  const secondFactor = createSecondFactorPages({ actions, base, show });
 
   const portal = async (request: RouteRequest): Promise<Reply> => {
     const domain = actions.cookieDomainOf(request);
     const session = await actions.sessionOf(request);
     const { target, refused } = targetIn(request);
-    const step = actions.next(session, domain, target);
-    if (step.next === 'target' && step.redirect !== null) return seeOther(step.redirect);
-    const pageTarget = target && { url: target.href, site: target.site };
+    const step = await actions.next(session, domain, target);
+    if (step.next.kind === 'target' && step.redirect !== null) return seeOther(step.redirect);
+    const pageTarget = pageTargetOf(target);
     if (!session) {
       const page = loginPage(
         request,
         domain,
         pageTarget,
         refused,
-        `${base}form/login${queryOf(request, target)}`,
+        `${base}form/login${targetQuery(request, target)}`,
+        deps.resetUrl,
       );
       return show(request, page, 200, pageTarget);
     }
-    return show(request, signedInPage(session, step, pageTarget, formError(request)), 200, pageTarget);
+    if (step.next.kind === 'password')
+      return show(request, passwordAgainPage(request, session, actions, base), 200, pageTarget);
+    if (SECOND_FACTOR_STEPS.has(step.next.kind)) return secondFactor.page(request, session, step);
+    const { displayName, username } = session.payload.profile;
+    const error = formError(request);
+    return show(
+      request,
+      { page: 'signed-in', displayName, username, target: pageTarget, error },
+      200,
+      pageTarget,
+    );
   };
 
   const signOutPage = async (request: RouteRequest): Promise<Reply> => {
@@ -114,8 +118,8 @@ export function createPages(deps: PageDeps): {
     const session = await actions.sessionOf(request);
     const { target } = targetIn(request);
     if (!session) return seeOther(target?.href ?? base);
-    const pageTarget = target && { url: target.href, site: target.site };
-    const action = `${base}form/logout${queryOf(request, target)}`;
+    const pageTarget = pageTargetOf(target);
+    const action = `${base}form/logout${targetQuery(request, target)}`;
     const { displayName } = session.payload.profile;
     return show(request, { page: 'logout', action, displayName }, 200, pageTarget);
   };
@@ -123,7 +127,7 @@ export function createPages(deps: PageDeps): {
   const signIn = async (request: RouteRequest): Promise<Reply> => {
     const form = formOf(request);
     const { target } = targetIn(request);
-    const back = (error: FormError): Reply => seeOther(`${base}${queryOf(request, target, { error })}`);
+    const back = (error: FormError): Reply => seeOther(`${base}${targetQuery(request, target, { error })}`);
     const username = form.get('username') ?? '';
     const password = form.get('password') ?? '';
     if (username === '' || password === '') return back('missing');
@@ -132,10 +136,10 @@ export function createPages(deps: PageDeps): {
       const result = await actions.signIn(request, { username, password, remember, target });
       if (!result) return back('credentials');
       const { redirect } = result.step;
-      return seeOther(redirect ?? `${base}${queryOf(request, target)}`, result.cookies);
+      return seeOther(redirect ?? `${base}${targetQuery(request, target)}`, result.cookies);
     } catch (error) {
       const name = error instanceof Error ? error.name : '';
-      if (name === 'BackendUnavailable' || name === 'StoreUnavailable') return back('unavailable');
+      if (OUTAGES.has(name)) return back('unavailable');
       throw error;
     }
   };
@@ -159,23 +163,35 @@ export function createPages(deps: PageDeps): {
   });
   return {
     problem,
+    show,
     routes: [
       page('/', portal),
       page('/authenticated', portal),
       page('/logout', signOutPage),
       form('/form/login', signIn),
       form('/form/logout', signOut),
+      ...secondFactor.routes,
       ...createSessionsPages({ actions, base, show, clock: deps.clock }),
     ],
   };
 }
 
+/** By name: what does not answer is asked for on several floors of the house. */
+const OUTAGES: ReadonlySet<string> = new Set([
+  'BackendUnavailable',
+  'StoreUnavailable',
+  'StorageUnavailable',
+]);
+
 const PROBLEMS: Readonly<Record<number, Extract<Page, { page: 'problem' }>['code']>> = {
   403: 'forbidden',
   404: 'not-found',
   405: 'not-found',
+  429: 'too-many',
   503: 'unavailable',
 };
+
+const SECOND_FACTOR_STEPS: ReadonlySet<string> = new Set(['second-factor', 'enrol', 'out-of-reach']);
 
 const FORM_ERRORS: ReadonlySet<string> = new Set<FormError>([
   'credentials',
@@ -192,6 +208,7 @@ function loginPage(
   target: PageTarget | null,
   targetRefused: boolean,
   action: string,
+  resetUrl: string | null,
 ): Page {
   const { rememberMe } = domain.lifetimes;
   return {
@@ -202,6 +219,7 @@ function loginPage(
     requestMethod: methodIn(request),
     rememberMe: rememberMe < 0 ? null : Math.floor(rememberMe / 1000),
     username: '',
+    resetUrl,
     error: formError(request),
   };
 }
@@ -212,26 +230,9 @@ function formError(request: RouteRequest): FormError | null {
   return error !== null && FORM_ERRORS.has(error) ? (error as FormError) : null;
 }
 
-function signedInPage(
-  session: GatewaySession,
-  step: Step,
-  target: PageTarget | null,
-  error: FormError | null,
-): Page {
-  const { displayName, username } = session.payload.profile;
-  if (step.next === 'second-factor') return { page: 'second-factor', displayName, username, target };
-  return { page: 'signed-in', displayName, username, target, error };
-}
-
 function searchOf(request: RouteRequest): string {
   const text = request.query.toString();
   return text === '' ? '' : `?${text}`;
-}
-
-/** `rm`: the method of the request that led here. */
-function methodIn(request: RouteRequest): string | null {
-  const method = request.query.get('rm');
-  return method !== null && /^[A-Z]{1,20}$/.test(method) ? method : null;
 }
 
 function formOf(request: RouteRequest): URLSearchParams {

@@ -1,25 +1,43 @@
 import type { GatewaySession, GatewaySessions } from '../authn/gateway-session.ts';
+import type { Events } from '../events.ts';
 import { deviceSummary } from './sessions-device.ts';
 
-/** What a person does with the sessions of his own. Throws `StoreUnavailable`; then nothing may be taken for done. */
+/**
+ * What a person does with the sessions of his own; `ip` is the address from which he does it. Throws `StoreUnavailable`;
+ * then nothing may be taken for done.
+ */
 export interface SessionActions {
   /** The living sessions of the person, on all cookie domains: `own` first, then the one that was used last. */
   list(own: GatewaySession): Promise<readonly GatewaySession[]>;
   /** Ends the one with this public id, for the very next request everywhere. False when the person has no such session. */
-  end(own: GatewaySession, publicId: string): Promise<boolean>;
+  end(own: GatewaySession, publicId: string, ip: string): Promise<boolean>;
   /** Ends all but `own`; answers how many were there. */
-  endOthers(own: GatewaySession): Promise<number>;
+  endOthers(own: GatewaySession, ip: string): Promise<number>;
 }
 
-export function createSessionActions(sessions: GatewaySessions): SessionActions {
+export function createSessionActions(
+  sessions: GatewaySessions,
+  events: Pick<Events, 'sessionsRevoked'>,
+): SessionActions {
+  const revoked = (username: string, ip: string, count: number): void => {
+    if (count > 0) events.sessionsRevoked({ username, ip, count, by: 'person' });
+  };
   return {
     async list({ userId, publicId }) {
       const isOwn = (session: GatewaySession): number => Number(session.publicId === publicId);
       const all = await sessions.listOf(userId);
       return all.toSorted((a, b) => isOwn(b) - isOwn(a) || b.lastActivity - a.lastActivity);
     },
-    end: ({ userId }, publicId) => endByPublicId(sessions, userId, publicId),
-    endOthers: ({ userId, publicId }) => sessions.endAllOf(userId, 'revoked', publicId),
+    async end({ userId }, publicId, ip) {
+      const ended = await endByPublicId(sessions, userId, publicId);
+      revoked(userId, ip, Number(ended));
+      return ended;
+    },
+    async endOthers({ userId, publicId }, ip) {
+      const count = await sessions.endAllOf(userId, 'revoked', publicId);
+      revoked(userId, ip, count);
+      return count;
+    },
   };
 }
 

@@ -37,7 +37,7 @@ export function createSessionsApi(actions: Actions): readonly Route[] {
       path: PATH,
       kind: 'json',
       guard,
-      handle: withSession(async (own) => ok({ ended: await actions.sessions.endOthers(own) })),
+      handle: withSession(async (own, { ip }) => ok({ ended: await actions.sessions.endOthers(own, ip) })),
     },
     {
       method: 'DELETE',
@@ -46,7 +46,7 @@ export function createSessionsApi(actions: Actions): readonly Route[] {
       guard,
       handle: withSession(async (own, request) => {
         const id = request.path.slice(PATH.length + 1);
-        if (!(await actions.sessions.end(own, id))) return ko(404, 'There is no such session.');
+        if (!(await actions.sessions.end(own, id, request.ip))) return ko(404, 'There is no such session.');
         return ok(undefined, id === own.publicId ? actions.deletedCookies(request) : []);
       }),
     },

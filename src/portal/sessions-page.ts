@@ -57,11 +57,11 @@ export function createSessionsPages({ actions, clock, base, show }: SessionsPage
     { method: 'GET', path: PATH, kind: 'page', handle: page },
     form('/form/sessions/end', async (own, request) => {
       const id = request.body instanceof URLSearchParams ? request.body.get('id') : null;
-      if (id === null || !(await actions.sessions.end(own, id))) return back('?error=gone');
+      if (id === null || !(await actions.sessions.end(own, id, request.ip))) return back('?error=gone');
       return id === own.publicId ? seeOther(base, actions.deletedCookies(request)) : back('?done=one');
     }),
-    form('/form/sessions/end-others', async (own) => {
-      await actions.sessions.endOthers(own);
+    form('/form/sessions/end-others', async (own, { ip }) => {
+      await actions.sessions.endOthers(own, ip);
       return back('?done=others');
     }),
   ];

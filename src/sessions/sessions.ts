@@ -49,7 +49,13 @@ export interface Sessions<P> {
   close(): Promise<void>;
 }
 
-export type EndReason = 'logout' | 'revoked' | 'replaced' | 'user-gone' | 'user-mismatch';
+export type EndReason =
+  | 'logout'
+  | 'revoked'
+  | 'replaced'
+  | 'user-gone'
+  | 'user-mismatch'
+  | 'password-changed';
 
 export interface Session<P> {
   readonly key: string;

@@ -15,6 +15,8 @@ export interface AuditRecord {
 /** What happened, for whoever has to account for it. Records are added and read; only their age removes them. */
 export interface AuditLog {
   insert(record: AuditRecord): Promise<void>;
+  /** Adds them in this order, all or none. */
+  insertAll(records: readonly AuditRecord[]): Promise<void>;
   /** The newest first, before the given id if there is one. */
   list(filter: AuditFilter): Promise<readonly (AuditRecord & { readonly id: number })[]>;
 }
@@ -30,13 +32,15 @@ export interface AuditFilter {
 const table = 'sallyport_audit';
 
 export function createAuditLog({ database: { sql } }: Pick<Storage, 'database'>): AuditLog {
+  const insertAll: AuditLog['insertAll'] = async (records) => {
+    if (records.length === 0) return;
+    const rows = records.map((record) => ({ ...record, details: JSON.stringify(record.details) }));
+    await sql.insertInto(table).values(rows).execute();
+  };
+
   return {
-    async insert({ at, event, username, ip, details }) {
-      await sql
-        .insertInto(table)
-        .values({ at, event, username, ip, details: JSON.stringify(details) })
-        .execute();
-    },
+    insert: (record) => insertAll([record]),
+    insertAll,
     async list({ username, event, since, before, limit }) {
       const rows = await sql
         .selectFrom(table)

@@ -43,6 +43,8 @@ export interface MailQueue {
   claim(lease: MailLease, now: number, count: number): Promise<readonly ClaimedMail[]>;
   /** Lets a message go until `nextAttempt`. False, and nothing changed, when it is not under a lease with this token. */
   postpone(id: string, token: string, nextAttempt: number): Promise<boolean>;
+  /** How many messages are there, also those on which somebody works. */
+  count(): Promise<number>;
   /** Removes a message. False, and nothing changed, when it is not under a lease with this token. */
   delete(id: string, token: string): Promise<boolean>;
 }
@@ -59,13 +61,19 @@ export function createMailQueue({ database: { sql }, cipher }: Storage): MailQue
     }
   };
 
+  const countAll = async (): Promise<number> => {
+    const { count } = await sql
+      .selectFrom(table)
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .executeTakeFirstOrThrow();
+    return Number(count);
+  };
+
   return {
+    count: countAll,
+
     async insert({ id, payload, nextAttempt, expiresAt }, limit, lease) {
-      const { count } = await sql
-        .selectFrom(table)
-        .select(({ fn }) => fn.countAll<number>().as('count'))
-        .executeTakeFirstOrThrow();
-      if (count >= limit) return false;
+      if ((await countAll()) >= limit) return false;
       await sql
         .insertInto(table)
         .values({

@@ -11,13 +11,19 @@ export interface ThrottleCounters {
   /**
    * Writes an attempt of this kind (`user`, `ip`, `totp` …) against a subject (the person, the address, whatever was typed)
    * and answers how many there are in the last `window` milliseconds, itself included. Rejects with StorageUnavailable: then the secret must
-   * not be checked.
+   * not be checked. `against`: who was tried, where the subject is not a person; `clear` may ask for it.
    */
-  count(kind: string, subject: string, now: number, window: number): Promise<CountedAttempt>;
+  count(
+    kind: string,
+    subject: string,
+    now: number,
+    window: number,
+    against?: string,
+  ): Promise<CountedAttempt>;
   /** Takes an attempt back whose secret could not be checked, because the backend was out of reach. */
   takeBack(attempt: CountedAttempt): Promise<void>;
-  /** Forgets the attempts against a subject: the right secret was given. */
-  clear(kind: string, subject: string): Promise<void>;
+  /** Forgets the attempts of a subject, or only those against one person: the right secret was given. */
+  clear(kind: string, subject: string, against?: string): Promise<void>;
 }
 
 /** An attempt that is written down. */
@@ -33,10 +39,13 @@ export function createThrottleCounters({
   random,
 }: Pick<Storage, 'database' | 'random'>): ThrottleCounters {
   return {
-    async count(kind, whom, now, window) {
+    async count(kind, whom, now, window, against = '') {
       const subject = digestOf(whom);
       const id = random.bytes(15).toString('base64url');
-      await sql.insertInto(table).values({ id, kind, subject, at: now }).execute();
+      await sql
+        .insertInto(table)
+        .values({ id, kind, subject, against: digestOf(against), at: now })
+        .execute();
       const { count } = await sql
         .selectFrom(table)
         .select((expression) => expression.fn.countAll<number>().as('count'))
@@ -49,8 +58,13 @@ export function createThrottleCounters({
     async takeBack({ id }) {
       await sql.deleteFrom(table).where('id', '=', id).execute();
     },
-    async clear(kind, whom) {
-      await sql.deleteFrom(table).where('kind', '=', kind).where('subject', '=', digestOf(whom)).execute();
+    async clear(kind, whom, against) {
+      await sql
+        .deleteFrom(table)
+        .where('kind', '=', kind)
+        .where('subject', '=', digestOf(whom))
+        .$if(against !== undefined, (query) => query.where('against', '=', digestOf(against ?? '')))
+        .execute();
     },
   };
 }

@@ -21,3 +21,16 @@ export function fakeTimers(): Timers & { advance(ms: number): void; readonly pen
     },
   };
 }
+
+/** Timers that are up at once, in their order; `waits` notes for how long they were set. */
+export function immediateTimers(): Timers & { readonly waits: readonly number[] } {
+  const waits: number[] = [];
+  return {
+    waits,
+    after(ms, run) {
+      waits.push(ms);
+      const timer = setImmediate(run);
+      return () => clearImmediate(timer);
+    },
+  };
+}

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, hash } from 'node:crypto';
 import { watch } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
@@ -52,6 +52,9 @@ type WatchFolder = (folder: string, changed: () => void, failed: (cause: unknown
 /** Editors and rollouts change a file in several steps; it is read so many milliseconds after the first of them. */
 const WATCH_DELAY = 250;
 
+/** Milliseconds for which `passwordMark` does not ask again whether another process has written. */
+const REWRITE_AGE = 2000;
+
 const FAILURE: PasswordCheck = { status: 'failure' };
 
 /** The digest that stands for nobody. Its parameters are those of the configuration, which may ask for too much. */
@@ -76,6 +79,7 @@ export async function openFileBackend(
   const blank = blankOf(options.password, deps.random);
   let directory = emptyDirectory;
   let knownRewrite: bigint | null = null;
+  let askedLately = false;
   let closed = false;
 
   const assertOpen = (): void => {
@@ -163,6 +167,16 @@ export async function openFileBackend(
     }
   }
 
+  /** A password that another process has written holds here too, without a watch. */
+  async function followRewrites(): Promise<void> {
+    if ((await lastRewrite(path)) !== knownRewrite) await onChange();
+    if (askedLately) return;
+    askedLately = true;
+    deps.timers.after(REWRITE_AGE, () => {
+      askedLately = false;
+    });
+  }
+
   return {
     find(name) {
       assertOpen();
@@ -170,11 +184,19 @@ export async function openFileBackend(
       return person && !person.disabled ? person.profile : null;
     },
 
+    passwordMark(username) {
+      assertOpen();
+      const mark = (): string | null => {
+        const text = lookUp(username)?.digestText;
+        return text === undefined ? null : hash('sha256', text, 'base64url');
+      };
+      return askedLately ? mark() : followRewrites().then(mark);
+    },
+
     async checkPassword(name, password, client) {
       assertOpen();
       if (!isPossiblePassword(password)) return FAILURE;
-      // A password that another process has written holds here too, without a watch.
-      if ((await lastRewrite(path)) !== knownRewrite) await onChange();
+      await followRewrites();
       const person = lookUp(name);
       const digest = person ? (person.digest ?? blank) : decoy(name);
       const matches = await deps.hashQueue.run(digest.memory, () => digest.matches(password), client);

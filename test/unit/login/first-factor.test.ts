@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { GatewayPayload } from '../../../src/authn/gateway-session.ts';
 import { createSessionFinder } from '../../../src/authn/session-cookie.ts';
 import { completeFirstFactor } from '../../../src/login/first-factor.ts';
+import type { SignIn } from '../../../src/login/sign-in-record.ts';
 import { isBound } from '../../../src/login/portal-binding.ts';
 import { openMemoryStore } from '../../../src/sessions/drivers/memory.ts';
 import { createSealer } from '../../../src/sessions/seal.ts';
@@ -11,7 +12,15 @@ import { StoreUnavailable } from '../../../src/sessions/store.ts';
 import { BackendUnavailable } from '../../../src/users/backend.ts';
 import { fakeClock, seededRandom } from '../../support/fake-clock.ts';
 import { exampleCom, fakeUsers } from '../authn/fakes.ts';
+import { fakePassword } from '../factors/fakes.ts';
 import { fakeTimers } from '../../support/fake-timers.ts';
+
+const FROM = {
+  ip: '203.0.113.5',
+  userAgent: 'Browser/1.0',
+  languages: 'de',
+  portalUrl: 'https://auth.example.com/',
+};
 
 function setUp() {
   const clock = fakeClock();
@@ -19,7 +28,7 @@ function setUp() {
   const users = fakeUsers({ john: { password: 'secret', groups: ['dev'] }, harry: { password: 'secret' } });
   const memory = openMemoryStore({}, { clock });
   const ended: string[] = [];
-  const attempts: unknown[] = [];
+  const noted: SignIn[] = [];
   const sessions = openSessions<GatewayPayload>({
     timers: fakeTimers(),
     store: memory,
@@ -38,6 +47,7 @@ function setUp() {
     maximumStaleness: 3_600_000,
     onRefreshFailure: () => {},
   });
+  const { password, checked } = fakePassword(users.backend, { max_retries: 0 }, { clock });
   const signIn = (over: Partial<Parameters<typeof completeFirstFactor>[0]> = {}) =>
     completeFirstFactor(
       {
@@ -46,24 +56,24 @@ function setUp() {
         remember: false,
         cookieDomain: exampleCom,
         cookieHeader: undefined,
-        userAgent: 'Browser/1.0',
-        ip: '203.0.113.5',
+        from: FROM,
+        target: undefined,
         ...over,
       },
       {
-        users: users.backend,
+        password,
         sessions,
         finder,
         clock,
         random,
-        onAttempt: (attempt) => attempts.push(attempt),
+        signInRecord: { note: (signIn) => void noted.push(signIn) },
       },
     );
-  return { clock, users, memory, sessions, ended, attempts, signIn };
+  return { clock, users, memory, sessions, ended, checked, noted, signIn };
 }
 
 test('a right password begins a session in the name that the backend gave', async () => {
-  const { signIn, clock, attempts, sessions } = setUp();
+  const { signIn, clock, checked, noted, sessions } = setUp();
   const started = await signIn({ username: 'JOHN' });
   expect(started?.session).toMatchObject({
     userId: 'john',
@@ -78,18 +88,22 @@ test('a right password begins a session in the name that the backend gave', asyn
     },
   });
   expect(await sessions.find(started?.token ?? '', 'example.com')).toEqual(started?.session);
-  expect(attempts).toEqual([{ username: 'JOHN', ip: '203.0.113.5', success: true }]);
+  expect(checked).toEqual([{ username: 'john', ip: '203.0.113.5', success: true }]);
+  expect(noted).toEqual([
+    { person: started?.session.payload.profile, session: started?.session.publicId, from: FROM },
+  ]);
 });
 
 test('what does not hold begins nothing and ends nothing', async () => {
-  const { signIn, attempts, memory, ended } = setUp();
+  const { signIn, checked, noted, memory, ended } = setUp();
   const before = await signIn();
   const cookieHeader = `authelia_session=${before?.token}`;
   expect(await signIn({ password: 'wrong', cookieHeader })).toBeNull();
   expect(await signIn({ username: 'nobody', cookieHeader })).toBeNull();
   expect(await memory.listByUser('john')).toHaveLength(1);
   expect(ended).toEqual([]);
-  expect(attempts).toHaveLength(3);
+  expect(checked).toHaveLength(3);
+  expect(noted).toHaveLength(1);
 });
 
 test('a sign-in over a session gives a new token and ends the old session', async () => {
@@ -131,10 +145,12 @@ test('what cannot answer throws, and nobody is signed in', async () => {
 test('the device is noted as printable text of bounded length', async () => {
   const { signIn } = setUp();
   const userAgent = `Brow\u009b31mser/1.0 \u00e9 ${'x'.repeat(9000)}`;
-  const noted = (await signIn({ userAgent }))?.session.payload.device.userAgent ?? '';
+  const noted = (await signIn({ from: { ...FROM, userAgent } }))?.session.payload.device.userAgent ?? '';
   expect(noted).toMatch(/^Brow\?31mser\/1\.0 \? x+$/);
   expect(noted).toHaveLength(512);
-  expect((await signIn({ userAgent: undefined }))?.session.payload.device.userAgent).toBe('');
+  expect((await signIn({ from: { ...FROM, userAgent: undefined } }))?.session.payload.device.userAgent).toBe(
+    '',
+  );
 });
 
 test('each sign-in is bound to a browser by a token of its own, of which the session has the digest', async () => {

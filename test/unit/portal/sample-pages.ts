@@ -69,6 +69,7 @@ export const pages: Readonly<Record<string, Page>> = {
   'problem 403': { page: 'problem', status: 403, code: 'forbidden', requestId: 'req-1' },
   'problem 403, sign in again': { page: 'problem', status: 403, code: 'sign-in-again', requestId: '' },
   'problem 404': { page: 'problem', status: 404, code: 'not-found', requestId: 'req-1' },
+  'problem 429': { page: 'problem', status: 429, code: 'too-many', requestId: 'req-1' },
   'problem 500': { page: 'problem', status: 500, code: 'internal', requestId: 'req-1' },
   'problem 503': { page: 'problem', status: 503, code: 'unavailable', requestId: 'req-1' },
 };
