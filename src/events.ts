@@ -3,7 +3,13 @@
  * `events/event-table.ts`. Nothing here waits for anything, and nothing fails.
  */
 import type { TargetRequest } from './decision/target.ts';
-import { type AuditEntry, createEventTable, shortened, type TableEvents, type Told } from './events/event-table.ts';
+import {
+  type AuditEntry,
+  createEventTable,
+  shortened,
+  type TableEvents,
+  type Told,
+} from './events/event-table.ts';
 import { createGatewayMetrics, type GatewayMetrics } from './events/gateway-metrics.ts';
 import type { Logger } from './lib/logger.ts';
 import type { Cell } from './lib/metrics.ts';

@@ -12,6 +12,7 @@ import type { AuthnStrategyConfig } from './forward-auth/config.ts';
 import type { Endpoint } from './forward-auth/endpoints.ts';
 import type { Dialect } from './forward-auth/respond.ts';
 import { cookieDomainsOf, openGatewaySessions, sessionStoreName } from './gateway-sessions.ts';
+import { openGatewayAccounts } from './gateway-accounts.ts';
 import { createGatewayFactors } from './gateway-factors.ts';
 import { openGatewayStorage } from './gateway-storage.ts';
 import { createGatewayTelemetry, type GatewayTelemetry } from './gateway-telemetry.ts';
@@ -26,12 +27,18 @@ import type { Logger } from './lib/logger.ts';
 import { type Random, systemRandom } from './lib/random.ts';
 import { createNotices } from './login/notices.ts';
 import { createSignInRecord } from './login/sign-in-record.ts';
+import { createAccountRoutes } from './portal/account-routes.ts';
 import { createActions } from './portal/actions.ts';
 import { createApiRoutes } from './portal/api.ts';
 import { brandingOf, loadAssets } from './portal/assets.ts';
 import { openCatalogue } from './portal/catalogue.ts';
+import { createFactorActions } from './portal/factors-actions.ts';
+import { createFactorsApi } from './portal/factors-api.ts';
+import { createFactorsPages } from './portal/factors-page.ts';
 import { createPages } from './portal/pages.ts';
+import { createRateLimitGuard } from './portal/rate-limit-guard.ts';
 import { loadRenderer } from './portal/renderer.ts';
+import { RESET_START } from './portal/reset-pages.ts';
 import { deviceSummary } from './portal/sessions-device.ts';
 import { createStaticRoutes } from './portal/static.ts';
 import type { CookieDomains } from './sessions/cookie-domains.ts';
@@ -135,6 +142,8 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
   const storage = kept?.storage ?? null;
   const throttleOf = openGatewayThrottle(storage, { clock, random, logger, events });
 
+  const accounts = openGatewayAccounts({ kept, sessions, notices, clock, random, logger, events });
+
   /** At once, rather than when the profile is next read. What fails here is made good then. */
   const onGone = (usernames: readonly string[]): void => {
     for (const username of usernames) {
@@ -188,7 +197,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       }),
     );
 
-    const { secondFactor } = createGatewayFactors(next, {
+    const { secondFactor, account: factorAccount } = createGatewayFactors(next, {
       ...limits,
       storage,
       sessions,
@@ -221,6 +230,9 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       signInRecord,
       events,
     });
+    const flows = accounts.flowsOf(next, { users, password, throttle: limits.throttle, secondFactor });
+    const { disable, custom_url: elsewhere } = next.authentication_backend.password_reset;
+    const resetUrl = disable ? null : (elsewhere ?? (flows.reset ? base + RESET_START : null));
     const assetPath = next.server.asset_path;
     const override = assetPath === undefined ? {} : { override: `${assetPath}/locales` };
     const catalogue = openCatalogue({ builtin: `${deps.webDirectory}/locales`, ...override });
@@ -234,8 +246,22 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       theme: themeOf(next.theme),
       branding: brandingOf(assets),
       base,
+      resetUrl,
       cspTemplate: next.server.headers.csp_template ?? null,
     });
+    const account = createAccountRoutes({
+      actions,
+      flows,
+      limited: createRateLimitGuard(limits.rateLimits, events),
+      base,
+      show: pages.show,
+    });
+    const offers = { passwordChange: flows.change !== null, passwordReset: resetUrl !== null };
+    const factorDoors = {
+      actions,
+      factors: createFactorActions({ account: factorAccount, sessions, events, notices }),
+      elevated: account.guard,
+    };
     const parts = [
       { name: 'sessions', check: () => sessions.ping() },
       ...(kept ? [{ name: 'storage', check: () => kept.storage.database.ping() }] : []),
@@ -263,6 +289,9 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       routes: [
         ...health,
         ...createApiRoutes(actions),
+        ...createFactorsApi({ ...factorDoors, usesTwoFactor: policy.usesTwoFactor, offers }),
+        ...createFactorsPages({ ...factorDoors, clock, base, show: pages.show, offers }),
+        ...account.routes,
         ...pages.routes,
         ...createStaticRoutes(assets, catalogue),
       ],
@@ -327,6 +356,7 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       // A store that is down keeps nothing from ending; the last second's activity is lost then.
       await sessions.tend().catch(reportTending);
       await sessions.close();
+      await accounts.close();
       await telemetry.close();
       await kept?.close();
       await core.users.close();

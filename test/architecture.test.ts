@@ -23,14 +23,23 @@ const STEPS: readonly (readonly string[])[] = [
   ['portal', 'outposts', 'proxy'],
   ['config'],
   ['gateway-sessions', 'gateway-storage', 'gateway-throttle'],
-  ['gateway-telemetry'],
+  ['gateway-factors', 'gateway-accounts', 'gateway-telemetry'],
   ['gateway', 'outpost'],
   ['cli'],
   ['main'],
 ];
 
 /** The files that join the rooms. */
-const WIRING = ['gateway-sessions', 'gateway-storage', 'gateway-throttle', 'gateway-telemetry', 'gateway', 'outpost'];
+const WIRING = [
+  'gateway-sessions',
+  'gateway-storage',
+  'gateway-throttle',
+  'gateway-factors',
+  'gateway-accounts',
+  'gateway-telemetry',
+  'gateway',
+  'outpost',
+];
 
 /** Neighbours that may know each other, with the reason. */
 const ALLOWED: Readonly<Record<string, string>> = {

@@ -15,6 +15,8 @@ export interface GatewayPayload {
   readonly portalBinding: string;
   /** The right to change factors and passwords for a while; absent where it was not proven. */
   readonly elevation?: Elevation;
+  /** The one enrolment of an authenticator that is under way here, sealed; it ends by itself. */
+  readonly totpEnrolment?: string;
 }
 
 /** Proven by a fresh code from the person's mail, from one address. */

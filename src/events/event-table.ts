@@ -52,7 +52,8 @@ export function createEventTable(metrics: GatewayMetrics): Table {
   const tried = (proof: Proof, success: boolean, banned = false): readonly Cell[] => {
     const labels = { success: String(success), banned: String(banned) };
     if (proof === 'password' || proof === 'basic') return [metrics.authn.of(labels)];
-    if (proof === 'totp' || proof === 'recovery-code') return [metrics.secondFactors.of({ ...labels, type: proof })];
+    if (proof === 'totp' || proof === 'recovery-code')
+      return [metrics.secondFactors.of({ ...labels, type: proof })];
     return [];
   };
 
@@ -81,7 +82,10 @@ export function createEventTable(metrics: GatewayMetrics): Table {
       const count = shown(proof, success);
       // A success of Basic comes with each request; sessions that begin are records of their own.
       if (success)
-        return { log: ['info', fields, `Successful 1FA authentication attempt made by user '${username}'`], count };
+        return {
+          log: ['info', fields, `Successful 1FA authentication attempt made by user '${username}'`],
+          count,
+        };
       return {
         log: ['error', fields, `Unsuccessful 1FA authentication attempt by user '${username}'`],
         count,
@@ -230,7 +234,11 @@ export function createEventTable(metrics: GatewayMetrics): Table {
       log:
         waiting.length === 0
           ? ['info', { rules }, 'reloaded']
-          : ['warn', { rules, keys: waiting.join(', ') }, 'reloaded; these keys changed and wait for a restart'],
+          : [
+              'warn',
+              { rules, keys: waiting.join(', ') },
+              'reloaded; these keys changed and wait for a restart',
+            ],
       count: [metrics.reloads.of({ success: 'true' })],
       audit: {
         event: 'configuration.reloaded',

@@ -17,6 +17,8 @@ export interface RecoveryCodes {
   use(username: string, typed: string): Promise<boolean>;
   /** How many are left. */
   count(username: string): Promise<number>;
+  /** Takes all of them away. */
+  remove(username: string): Promise<void>;
 }
 
 /** What is stored of a person's codes. */
@@ -34,6 +36,8 @@ export interface RecoveryCodeStore {
   replace(username: string, set: RecoveryCodeSet): Promise<void>;
   /** Takes the digest away; true for the one caller whose statement did it. */
   consume(username: string, digest: Uint8Array): Promise<boolean>;
+  /** Whether there were any to remove. */
+  remove(username: string): Promise<boolean>;
 }
 
 export const RECOVERY_CODES = 10;
@@ -73,6 +77,10 @@ export function createRecoveryCodes(
 
     async count(username) {
       return (await store.find(username))?.digests.length ?? 0;
+    },
+
+    async remove(username) {
+      await store.remove(username);
     },
   };
 }

@@ -25,8 +25,12 @@ export interface TotpFactor {
    * cannot say.
    */
   verify(username: string, code: string): Promise<TotpCheck>;
+  /** What may be chosen at an enrolment, and what is chosen where nothing is said. */
+  readonly choices: TotpChoices;
   /** Null when `choice` asks for what the configuration does not allow. */
   beginEnrolment(owner: EnrolmentOwner, choice?: Partial<TotpParameters>): TotpEnrolment | null;
+  /** An enrolment that is under way, to be shown again; null when it is over. */
+  resumeEnrolment(owner: EnrolmentOwner, sealed: string): TotpEnrolment | null;
   /** Confirms an enrolment with a first code and stores it in the place of an earlier one. */
   finishEnrolment(owner: EnrolmentOwner, sealed: string, code: string): Promise<EnrolmentResult>;
   /** Whether there was one to remove. */
@@ -47,6 +51,13 @@ export interface TotpEnrolment {
   readonly parameters: TotpParameters;
   /** Goes to the browser and comes back with the first code. */
   readonly sealed: string;
+}
+
+export interface TotpChoices {
+  readonly default: TotpParameters;
+  readonly algorithms: readonly TotpParameters['algorithm'][];
+  readonly digits: readonly TotpParameters['digits'][];
+  readonly periods: readonly number[];
 }
 
 /** A failure is shown to the person as one, whatever the reason; the reasons are for the record of events. */
@@ -82,7 +93,7 @@ export interface TotpStore {
   remove(username: string): Promise<boolean>;
   /**
    * One insert on the unique key (username, step): true for the caller whose row it is, false for all others, for as long
-   * as the step could be accepted.
+   * as the step could be accepted; false for steps before a recorded one, too.
    */
   recordStep(username: string, step: number): Promise<boolean>;
   recordUse(username: string, at: number): Promise<void>;
@@ -125,7 +136,20 @@ export function createTotpFactor(options: TotpOptions, deps: TotpFactorDeps): To
     return { status: 'success', step };
   };
 
+  const enrolmentOf = ({ username }: EnrolmentOwner, key: TotpKey, sealed: string): TotpEnrolment => {
+    const { algorithm, digits, period } = key;
+    const url = totpUrl(key, options.issuer, username);
+    return { url, secret: formatTotpSecret(key.secret), parameters: { algorithm, digits, period }, sealed };
+  };
+
   return {
+    choices: {
+      default: { algorithm: options.algorithm, digits: options.digits, period: options.period },
+      algorithms: options.allowed_algorithms,
+      digits: options.allowed_digits,
+      periods: options.allowed_periods,
+    },
+
     async find(username) {
       const found = await store.find(username);
       if (!found) return null;
@@ -156,14 +180,14 @@ export function createTotpFactor(options: TotpOptions, deps: TotpFactorDeps): To
         options.allowed_digits.includes(digits) &&
         options.allowed_periods.includes(period);
       if (!isAllowed) return null;
-      const parameters = { algorithm, digits, period };
-      const key = { ...parameters, secret: createTotpSecret(options.secret_size, random) };
-      return {
-        url: totpUrl(key, options.issuer, owner.username),
-        secret: formatTotpSecret(key.secret),
-        parameters,
-        sealed: sealer.seal(PURPOSE, bindingsOf(owner), formatKey(key), ENROLMENT_LIFETIME),
-      };
+      const key = { algorithm, digits, period, secret: createTotpSecret(options.secret_size, random) };
+      const sealed = sealer.seal(PURPOSE, bindingsOf(owner), formatKey(key), ENROLMENT_LIFETIME);
+      return enrolmentOf(owner, key, sealed);
+    },
+
+    resumeEnrolment(owner, sealed) {
+      const opened = sealer.open(PURPOSE, bindingsOf(owner), sealed);
+      return typeof opened === 'string' ? null : enrolmentOf(owner, parseKey(opened.text), sealed);
     },
 
     async finishEnrolment(owner, sealed, code) {

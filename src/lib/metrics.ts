@@ -127,11 +127,7 @@ function createBuckets(bounds: readonly number[]): Buckets {
         const text = labels === '' ? `{${bound}}` : `${labels.slice(0, -1)},${bound}}`;
         samples.push({ suffix: '_bucket', labels: text, value: count });
       });
-      return [
-        ...samples,
-        { suffix: '_sum', labels, value: sum },
-        { suffix: '_count', labels, value: count },
-      ];
+      return [...samples, { suffix: '_sum', labels, value: sum }, { suffix: '_count', labels, value: count }];
     },
   };
 }
@@ -167,13 +163,19 @@ export function formatMetrics(families: readonly MetricFamily[]): string {
 
 /** What several processes read, as if it were one. */
 export function joinMetrics(readings: readonly (readonly MetricFamily[])[]): readonly MetricFamily[] {
-  const families = new Map<string, { readonly family: MetricFamily; readonly samples: Map<string, MetricSample> }>();
+  const families = new Map<
+    string,
+    { readonly family: MetricFamily; readonly samples: Map<string, MetricSample> }
+  >();
   for (const family of readings.flat()) {
     const { samples } = getOrAdd(families, family.name, () => ({ family, samples: new Map() }));
     for (const sample of family.samples) {
       const key = sample.suffix + sample.labels;
       const before = samples.get(key)?.value;
-      samples.set(key, { ...sample, value: before === undefined ? sample.value : JOIN[family.joining](before, sample.value) });
+      samples.set(key, {
+        ...sample,
+        value: before === undefined ? sample.value : JOIN[family.joining](before, sample.value),
+      });
     }
   }
   return [...families.values()].map(({ family, samples }) => ({ ...family, samples: [...samples.values()] }));

@@ -114,9 +114,7 @@ export function createElevation(deps: ElevationDeps): Elevation {
       const now = clock.now();
       const { factors, elevation } = session.payload;
       const elevated =
-        elevation !== undefined &&
-        now < elevation.until &&
-        addressShare(elevation.ip) === addressShare(ip);
+        elevation !== undefined && now < elevation.until && addressShare(elevation.ip) === addressShare(ip);
       if (elevation && !elevated) {
         const { elevation: _over, ...payload } = session.payload;
         // Whoever changed the session meanwhile has the next request do this again.

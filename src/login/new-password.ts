@@ -47,7 +47,8 @@ export interface NewPasswordDeps {
   readonly sessions: Pick<GatewaySessions, 'endAllOf'>;
   /** Null without a storage: there are no links then. */
   readonly links: Pick<ResetLinks, 'revokeAll'> | null;
-  readonly notices: Notices;
+  /** Null where nothing can be mailed. */
+  readonly notices: Notices | null;
   readonly events: Pick<Events, 'passwordChanged'>;
   readonly clock: Clock;
   /** The password is written, and what should have ended with the old one may live on. */
@@ -80,7 +81,7 @@ export function createNewPassword(deps: NewPasswordDeps): NewPassword {
       if (written.status !== 'changed') return written;
       await endAll(username, except).catch((error: unknown) => deps.onLeftover(username, error));
       events.passwordChanged({ username, ip, how });
-      notices.tell(person, source, { kind: 'password-changed', how });
+      notices?.tell(person, source, { kind: 'password-changed', how });
       return written;
     },
   };

@@ -1,12 +1,10 @@
 import type { GatewaySession, GatewaySessions } from '../authn/gateway-session.ts';
-import type { Events } from '../events.ts';
-import type { Throttle } from '../factors/throttle.ts';
+import type { PasswordFactor } from '../factors/password-factor.ts';
 import type { Clock } from '../lib/clock.ts';
 import { changeSession } from './change-session.ts';
 import type { RaisedSession } from './elevation.ts';
-import type { NewPassword, PasswordFlaw, WritableUsers } from './new-password.ts';
+import type { NewPassword, PasswordFlaw } from './new-password.ts';
 import type { NoticeSource } from './notices.ts';
-import { knowsOwnPassword } from './own-password.ts';
 import { withPassword } from './reauthentication.ts';
 
 /** A new password for somebody who is signed in and knows the old one. The elevation is asked for before. */
@@ -34,12 +32,10 @@ export type ChangeResult =
   | { readonly status: 'unknown' };
 
 export interface PasswordChangeDeps {
-  readonly users: WritableUsers;
+  readonly password: PasswordFactor;
   readonly sessions: GatewaySessions;
-  readonly throttle: Throttle;
   readonly newPassword: NewPassword;
   readonly clock: Clock;
-  readonly events: Pick<Events, 'proofChecked'>;
   /** The password is written, and the session could not be given its new token. */
   readonly onLeftover: (username: string, error: unknown) => void;
 }
@@ -53,8 +49,14 @@ export function createPasswordChange(deps: PasswordChangeDeps): PasswordChange {
       if (newPassword === oldPassword && newPassword !== '') return { status: 'same' };
       const flaw = await deps.newPassword.findFlaw(newPassword, profile);
       if (flaw) return { status: 'weak', flaw };
-      const own = { username, password: oldPassword, ip: source.ip, proof: 'old-password' } as const;
-      if (!(await knowsOwnPassword(own, deps))) return { status: 'wrong' };
+      const { ip } = source;
+      const person = await deps.password.check({
+        username,
+        password: oldPassword,
+        ip,
+        proof: 'old-password',
+      });
+      if (person?.username !== username) return { status: 'wrong' };
       const except = session.publicId;
       const written = await deps.newPassword.write(profile, newPassword, { how: 'change', source, except });
       if (written.status !== 'changed') return written;

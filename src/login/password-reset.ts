@@ -56,7 +56,7 @@ export type ResetResult =
   /** The user backend takes no such password; with the permission another can be tried. */
   | { readonly status: 'refused'; readonly reason: string; readonly permission: Permission }
   /** Something does not answer; with the permission it can be tried again. */
-  | { readonly status: 'unavailable'; readonly permission: Permission; readonly cause: unknown };
+  | { readonly status: 'unavailable'; readonly permission: Permission };
 
 export interface PasswordResetDeps {
   /** Milliseconds for which a link holds. */
@@ -70,6 +70,8 @@ export interface PasswordResetDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: Pick<Events, 'resetRequested' | 'proofChecked'>;
+  /** A new password was not written. */
+  readonly onFailure: (error: unknown) => void;
   /** Asked for, and not even looked at: too many such requests are under way. */
   readonly onOverload: () => void;
 }
@@ -159,8 +161,9 @@ export function createPasswordReset(deps: PasswordResetDeps): PasswordReset {
         if (written.status === 'changed') return written;
         if (written.status === 'unknown') return { status: 'gone' };
         return { status: 'refused', reason: written.reason, permission: await permitAgain(link) };
-      } catch (cause) {
-        return { status: 'unavailable', permission: await permitAgain(link), cause };
+      } catch (error) {
+        deps.onFailure(error);
+        return { status: 'unavailable', permission: await permitAgain(link) };
       }
     },
 

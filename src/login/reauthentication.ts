@@ -1,12 +1,9 @@
 import type { GatewaySession, GatewaySessions } from '../authn/gateway-session.ts';
 import type { CompletedFactor } from '../decision/factors.ts';
-import type { Events } from '../events.ts';
-import type { Throttle } from '../factors/throttle.ts';
+import type { PasswordFactor } from '../factors/password-factor.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { UserBackend } from '../users/backend.ts';
 import { changeSession } from './change-session.ts';
 import type { RaisedSession } from './elevation.ts';
-import { knowsOwnPassword } from './own-password.ts';
 
 /** The password once more, by somebody who is signed in: the session goes on, under a new token, as freshly authenticated. */
 export interface Reauthentication {
@@ -23,18 +20,17 @@ interface PasswordOnceMore {
 }
 
 interface ReauthenticationDeps {
-  readonly users: UserBackend;
+  readonly password: PasswordFactor;
   readonly sessions: GatewaySessions;
-  readonly throttle: Throttle;
   readonly clock: Clock;
-  readonly events: Pick<Events, 'proofChecked'>;
 }
 
 export function createReauthentication(deps: ReauthenticationDeps): Reauthentication {
   return {
     async reauthenticate({ session, password, ip, find }) {
-      const own = { username: session.userId, password, ip, proof: 'password' } as const;
-      if (!(await knowsOwnPassword(own, deps))) return null;
+      const { userId: username } = session;
+      const person = await deps.password.check({ username, password, ip, proof: 'password' });
+      if (person?.username !== username) return null;
       const at = deps.clock.now();
       return changeSession(session, find, (current) =>
         deps.sessions.rise(current, {

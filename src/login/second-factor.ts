@@ -125,9 +125,8 @@ export function createSecondFactor(deps: SecondFactorDeps): SecondFactor {
       if (verdict.recoveryCodesLeft !== undefined) tellOfRecoveryCode(attempt, verdict.recoveryCodesLeft);
       const at = clock.now();
       const risen = await changeSession(session, find, (current) => {
-        const { payload } = current;
-        const others = payload.factors.filter((factor) => factor.method !== method);
-        return sessions.rise(current, { ...payload, factors: [...others, { method, at }] });
+        const others = current.payload.factors.filter((factor) => factor.method !== method);
+        return sessions.rise(current, { ...current.payload, factors: [...others, { method, at }] });
       });
       return risen ? { status: 'success', ...risen } : { status: 'failure' };
     },

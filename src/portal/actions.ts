@@ -49,6 +49,11 @@ export interface Actions {
   readonly secondFactor: SecondFactor;
   /** Where a request comes from, for the mail that tells of it. */
   sourceOf(request: RouteRequest): NoticeSource & { readonly ip: string };
+  /** The `Set-Cookie` of a session that goes on under a new token. */
+  raisedCookie(
+    request: RouteRequest,
+    raised: { readonly session: GatewaySession; readonly token: string },
+  ): string;
   /** The cookies to send. Ends the session for good: it holds for the very next request. */
   signOut(request: RouteRequest): Promise<readonly string[]>;
   /** Takes away those of our cookies that the browser sent. */
@@ -135,6 +140,9 @@ export function createActions(deps: ActionDeps): Actions {
     portalUrl: portalUrlOf(request),
   });
 
+  const raisedCookie: Actions['raisedCookie'] = (request, { session, token }) =>
+    sessionCookie(cookieDomainOf(request), token, session.expiresAt - clock.now());
+
   const sessionOf: Actions['sessionOf'] = async (request) => {
     const domain = domainOf(request);
     if (!domain) return null;
@@ -173,6 +181,7 @@ export function createActions(deps: ActionDeps): Actions {
     sessionOf,
     secondFactor,
     sourceOf,
+    raisedCookie,
 
     targetOf(request, text, method) {
       const rm = typeof method === 'string' && METHOD.test(method) ? method : 'GET';
@@ -206,14 +215,19 @@ export function createActions(deps: ActionDeps): Actions {
     async showSecondFactor(request, session, { method, code, target }) {
       const cookieDomain = cookieDomainOf(request);
       const from = sourceOf(request);
-      const find = (): Promise<GatewaySession | null> => sessionOf(request);
-      const result = await secondFactor.complete({ session, method, code, from, find });
+      const result = await secondFactor.complete({
+        session,
+        method,
+        code,
+        from,
+        find: () => sessionOf(request),
+      });
       if (result.status !== 'success') return result;
       const { session: risen, token } = result;
       return {
         status: 'success',
         step: await next(risen, cookieDomain, target),
-        cookies: [sessionCookie(cookieDomain, token, risen.expiresAt - clock.now())],
+        cookies: [raisedCookie(request, { session: risen, token })],
       };
     },
 

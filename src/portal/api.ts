@@ -1,7 +1,6 @@
 import { levelOf } from '../authn/gateway-session.ts';
 import { ko, ok, text } from '../http/reply.ts';
-import type { Reply, Route, RouteRequest } from '../http/route.ts';
-import { maskAddress } from './mask-address.ts';
+import type { Route } from '../http/route.ts';
 import { members } from './members.ts';
 import type { Actions } from './actions.ts';
 import { createSecondFactorApi } from './second-factor-api.ts';
@@ -13,17 +12,6 @@ export function createApiRoutes(actions: Actions): readonly Route[] {
     (status: 401 | 403): NonNullable<Route['guard']> =>
     async (request) =>
       (await actions.sessionOf(request)) ? null : text(status, `${status} ${REASON[status]}`);
-
-  const userInfo = async (
-    request: RouteRequest,
-    emails: (all: readonly string[]) => unknown,
-  ): Promise<Reply> => {
-    const session = await actions.sessionOf(request);
-    if (!session) return text(403, '403 Forbidden');
-    const { profile } = session.payload;
-    const factors = { method: '', has_totp: false, has_webauthn: false, has_duo: false };
-    return ok({ display_name: profile.displayName, emails: emails(profile.emails), ...factors });
-  };
 
   return [
     {
@@ -41,15 +29,6 @@ export function createApiRoutes(actions: Actions): readonly Route[] {
           ...(home && { default_redirection_url: home }),
         });
       },
-    },
-    {
-      method: 'GET',
-      path: '/api/configuration',
-      kind: 'json',
-      guard: signedIn(403),
-      // No second factor and no password change exists in this release: nothing is offered.
-      handle: () =>
-        ok({ available_methods: [], password_change_disabled: true, password_reset_disabled: true }),
     },
     {
       method: 'POST',
@@ -95,18 +74,6 @@ export function createApiRoutes(actions: Actions): readonly Route[] {
         const { uri } = members(request.body, { uri: 'string' });
         return ok({ ok: actions.targetOf(request, uri) !== null });
       },
-    },
-    {
-      method: 'GET',
-      path: '/api/user/info',
-      kind: 'json',
-      handle: (request) => userInfo(request, (all) => all.map(maskAddress)),
-    },
-    {
-      method: 'POST',
-      path: '/api/user/info',
-      kind: 'json',
-      handle: (request) => userInfo(request, () => null),
     },
     ...createSecondFactorApi(actions),
     ...createSessionsApi(actions),

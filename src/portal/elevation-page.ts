@@ -116,7 +116,13 @@ export function createElevationPages(deps: ElevationPageDeps): readonly Route[] 
 }
 
 const SENT = ['now', 'later'] as const satisfies readonly ElevationPage['sent'][];
-const ERRORS = ['code', 'second-factor', 'missing', 'not-sent', 'busy'] as const satisfies readonly ElevationPage['error'][];
+const ERRORS = [
+  'code',
+  'second-factor',
+  'missing',
+  'not-sent',
+  'busy',
+] as const satisfies readonly ElevationPage['error'][];
 
 function backIn(request: RouteRequest): ElevationBack {
   return choice(request.query.get('back'), Object.keys(BACK) as ElevationBack[]) ?? 'security';

@@ -2,6 +2,7 @@ import { GatewayError } from '../http/errors.ts';
 
 interface MemberTypes {
   string: string;
+  number: number;
   boolean: boolean;
 }
 

@@ -25,6 +25,8 @@ export interface LoginPage {
   readonly rememberMe: number | null;
   /** What was typed before, after an error. Never the password. */
   readonly username: string;
+  /** Where a forgotten password is reset: here, or where the administrator says; null: nowhere. */
+  readonly resetUrl: string | null;
   readonly error: FormError | null;
 }
 
@@ -58,6 +60,76 @@ export interface SecondFactorPage {
   readonly enrol: string | null;
   /** Why the form is shown again: a key `second-factor.error.<code>`. */
   readonly error: 'code' | 'missing' | 'busy' | null;
+}
+
+/** The password once more: the target asks for a fresh one. Posts `password` to `action`. */
+export interface PasswordAgainPage {
+  readonly page: 'password-again';
+  readonly displayName: string;
+  readonly username: string;
+  readonly target: PageTarget | null;
+  readonly action: string;
+  readonly error: 'credentials' | 'missing' | null;
+}
+
+/**
+ * What protects the account, and the ways to change it: `settings/totp`, `settings/recovery-codes`, `settings/password`,
+ * `settings/sessions`; the authenticator is removed by a post to `form/totp/remove`. Times are milliseconds since 1970.
+ */
+export interface SecurityPage {
+  readonly page: 'security';
+  /** When the page was made. */
+  readonly now: number;
+  readonly displayName: string;
+  readonly username: string;
+  readonly totp: { readonly createdAt: number; readonly lastUsedAt: number | null } | null;
+  readonly canAddTotp: boolean;
+  /** How many are left. */
+  readonly recoveryCodes: number;
+  readonly canChangePassword: boolean;
+  readonly done: 'totp-added' | 'totp-removed' | null;
+  /** There was nothing to remove. */
+  readonly error: 'gone' | null;
+}
+
+/**
+ * An authenticator is set up: first a button that posts to `form/totp/begin`, then the secret with a form that posts a
+ * first `code` to `form/totp/finish`; `form/totp/cancel` drops it.
+ */
+export interface TotpPage {
+  readonly page: 'totp';
+  /** Null before it has begun. */
+  readonly enrolment: {
+    /** `otpauth:`, with the secret. */
+    readonly url: string;
+    /** In groups of four. */
+    readonly secret: string;
+    /** Data of an SVG path for a view box of `0 0 size size`. */
+    readonly qrCode: { readonly size: number; readonly path: string };
+    readonly algorithm: string;
+    readonly digits: number;
+    /** Seconds. */
+    readonly period: number;
+  } | null;
+  /** The person has one already, which goes on working until the new one is confirmed. */
+  readonly isReplacing: boolean;
+  /** Fields of the first form with their options; only those with more than one. */
+  readonly choices: readonly {
+    readonly name: 'algorithm' | 'digits' | 'period';
+    readonly options: readonly string[];
+    readonly chosen: string;
+  }[];
+  readonly error: 'code' | 'missing' | 'expired' | null;
+}
+
+/** Recovery codes: how many are left, and right after they were made (by a post to `form/recovery-codes`) the codes. */
+export interface RecoveryCodesPage {
+  readonly page: 'recovery-codes';
+  /** Shown this once. */
+  readonly codes: readonly string[] | null;
+  readonly left: number;
+  /** The person has a second factor that they can stand for. */
+  readonly canMake: boolean;
 }
 
 /** A question with one button (and never a GET that does it): sign out. Posts to `action`. */
@@ -97,6 +169,87 @@ export interface SessionEntry {
   readonly lastActiveAt: number;
 }
 
+/**
+ * The proof before credentials change: a code from the mail, asked for at `form/elevation/start` and given at
+ * `form/elevation/finish`, or a second factor, given at `form/elevation/second-factor`. Each form has `back` in its query.
+ */
+export interface ElevationPage {
+  readonly page: 'elevation';
+  readonly displayName: string;
+  readonly username: string;
+  /** The name of the page to which this leads. */
+  readonly back: string;
+  /** Where the code goes to, masked; null for a person without a mail address. */
+  readonly address: string | null;
+  /** A code from the mail is asked for, or would do. */
+  readonly needsCode: boolean;
+  /** A code was sent; `later`: the mail server has not taken it yet. */
+  readonly sent: 'now' | 'later' | null;
+  /** The second factor that is asked for, or would do; null when there is none. */
+  readonly secondFactor: 'totp' | 'recovery-code' | null;
+  /** It is asked for, whether there is a code or not. */
+  readonly needsSecondFactor: boolean;
+  /** A key `elevation.error.<code>`. */
+  readonly error: 'code' | 'second-factor' | 'missing' | 'not-sent' | 'busy' | null;
+}
+
+/** A rule for new passwords: a key `password.rule.<rule>`; `count` is the number in it. */
+export interface PasswordRequirement {
+  readonly rule:
+    | 'min_length'
+    | 'max_length'
+    | 'require_uppercase'
+    | 'require_lowercase'
+    | 'require_number'
+    | 'require_special'
+    | 'min_score';
+  readonly count: number;
+  /** The password that was tried breaks it. */
+  readonly isBroken: boolean;
+}
+
+/** A key `password.error.<code>`; with `refused` a reason comes, in the words of the user backend. */
+export type PasswordError = 'wrong' | 'same' | 'weak' | 'impossible' | 'missing' | 'refused' | 'unavailable';
+
+/** A new password for who knows the old one: posts `old` and `new` to `form/password`. */
+export interface PasswordPage {
+  readonly page: 'password';
+  readonly username: string;
+  readonly requirements: readonly PasswordRequirement[];
+  readonly isDone: boolean;
+  readonly error: PasswordError | null;
+  readonly reason: string | null;
+}
+
+/** Who has forgotten the password asks for a link: posts `username` to `form/reset-password/start`. */
+export interface ResetStartPage {
+  readonly page: 'reset-start';
+  /** Asked for. Nothing says whether there is such a person. */
+  readonly isDone: boolean;
+  readonly error: 'missing' | null;
+}
+
+/** What a mailed link opens: posts `token` and `new` to `form/reset-password`. */
+export interface ResetPage {
+  readonly page: 'reset';
+  /** `gone`: the link cannot be used (any more). */
+  readonly state: 'form' | 'gone' | 'done';
+  /** Of the link; empty when the browser keeps the permission. */
+  readonly token: string;
+  readonly requirements: readonly PasswordRequirement[];
+  readonly error: PasswordError | null;
+  readonly reason: string | null;
+}
+
+/** A link in a mail makes another one, or a code, useless: asks first, and posts `value` to `action`. */
+export interface RevokePage {
+  readonly page: 'revoke';
+  readonly what: 'link' | 'code';
+  readonly state: 'ask' | 'gone' | 'done';
+  readonly action: string;
+  readonly value: string;
+}
+
 /** Something went wrong. `code` is a key `problem.<code>` of the catalogue. */
 export interface ProblemPage {
   readonly page: 'problem';
@@ -115,7 +268,22 @@ export interface ProblemPage {
   readonly retry?: string;
 }
 
-export type Page = LoginPage | SignedInPage | SecondFactorPage | LogoutPage | SessionsPage | ProblemPage;
+export type Page =
+  | LoginPage
+  | SignedInPage
+  | SecondFactorPage
+  | PasswordAgainPage
+  | SecurityPage
+  | TotpPage
+  | RecoveryCodesPage
+  | LogoutPage
+  | SessionsPage
+  | ProblemPage
+  | ElevationPage
+  | PasswordPage
+  | ResetStartPage
+  | ResetPage
+  | RevokePage;
 
 /** Everything that a page needs; it is embedded in the page for the browser to take over. */
 export interface PageData {

@@ -3,14 +3,15 @@ import { seeOther } from '../http/reply.ts';
 import type { Reply, Route, RouteRequest } from '../http/route.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
-import type { RedirectTarget } from '../login/redirect-target.ts';
 import type { CookieDomain } from '../sessions/cookie-domains.ts';
 import type { Actions } from './actions.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { FormError, Page, PageData, PageTarget, RenderPage } from './page-data.ts';
 import { contentSecurityPolicy } from './content-security-policy.ts';
 import { createSecondFactorPages } from './second-factor-page.ts';
+import { passwordAgainPage } from './reauthentication-page.ts';
 import { createSessionsPages } from './sessions-page.ts';
+import { methodIn, pageTargetOf, readTarget, targetQuery } from './target-query.ts';
 
 export interface PageDeps {
   readonly actions: Actions;
@@ -23,6 +24,8 @@ export interface PageDeps {
   readonly branding: Pick<PageData, 'logo' | 'icon'>;
   /** `/` or `/segment/`. */
   readonly base: string;
+  /** Where a forgotten password is reset; null: nowhere. */
+  readonly resetUrl: string | null;
   /** `server.headers.csp_template`; null: ours. */
   readonly cspTemplate: string | null;
 }
@@ -75,37 +78,9 @@ export function createPages(deps: PageDeps): {
     return show(request, { page: 'problem', status, code, requestId: request.id, ...retry }, status);
   };
 
-  /** `rd` and `rm` of a page or form; a target that was named and is not safe is told. */
-  const targetIn = (request: RouteRequest): { target: RedirectTarget | null; refused: boolean } => {
-    const all = request.query.getAll('rd');
-    const [rd] = all;
-    if (rd === undefined || rd === '') return { target: null, refused: false };
-    const target = all.length === 1 ? actions.targetOf(request, rd, request.query.get('rm')) : null;
-    return { target, refused: target === null };
-  };
+  const targetIn = (request: RouteRequest): ReturnType<typeof readTarget> => readTarget(actions, request);
 
-  const queryOf = (
-    request: RouteRequest,
-    target: RedirectTarget | null,
-    more: Record<string, string> = {},
-  ): string => {
-    const query = new URLSearchParams(more);
-    if (target) {
-      query.set('rd', target.href);
-      const method = methodIn(request);
-      if (method !== null) query.set('rm', method);
-    }
-    const text = query.toString();
-    return text === '' ? '' : `?${text}`;
-  };
-
-  const secondFactor = createSecondFactorPages({
-    actions,
-    base,
-    show,
-    targetIn: (request) => targetIn(request).target,
-    queryOf,
-  });
+  const secondFactor = createSecondFactorPages({ actions, base, show });
 
   const portal = async (request: RouteRequest): Promise<Reply> => {
     const domain = actions.cookieDomainOf(request);
@@ -113,17 +88,20 @@ export function createPages(deps: PageDeps): {
     const { target, refused } = targetIn(request);
     const step = await actions.next(session, domain, target);
     if (step.next.kind === 'target' && step.redirect !== null) return seeOther(step.redirect);
-    const pageTarget = target && { url: target.href, site: target.site };
+    const pageTarget = pageTargetOf(target);
     if (!session) {
       const page = loginPage(
         request,
         domain,
         pageTarget,
         refused,
-        `${base}form/login${queryOf(request, target)}`,
+        `${base}form/login${targetQuery(request, target)}`,
+        deps.resetUrl,
       );
       return show(request, page, 200, pageTarget);
     }
+    if (step.next.kind === 'password')
+      return show(request, passwordAgainPage(request, session, actions, base), 200, pageTarget);
     if (SECOND_FACTOR_STEPS.has(step.next.kind)) return secondFactor.page(request, session, step);
     const { displayName, username } = session.payload.profile;
     const error = formError(request);
@@ -140,8 +118,8 @@ export function createPages(deps: PageDeps): {
     const session = await actions.sessionOf(request);
     const { target } = targetIn(request);
     if (!session) return seeOther(target?.href ?? base);
-    const pageTarget = target && { url: target.href, site: target.site };
-    const action = `${base}form/logout${queryOf(request, target)}`;
+    const pageTarget = pageTargetOf(target);
+    const action = `${base}form/logout${targetQuery(request, target)}`;
     const { displayName } = session.payload.profile;
     return show(request, { page: 'logout', action, displayName }, 200, pageTarget);
   };
@@ -149,7 +127,7 @@ export function createPages(deps: PageDeps): {
   const signIn = async (request: RouteRequest): Promise<Reply> => {
     const form = formOf(request);
     const { target } = targetIn(request);
-    const back = (error: FormError): Reply => seeOther(`${base}${queryOf(request, target, { error })}`);
+    const back = (error: FormError): Reply => seeOther(`${base}${targetQuery(request, target, { error })}`);
     const username = form.get('username') ?? '';
     const password = form.get('password') ?? '';
     if (username === '' || password === '') return back('missing');
@@ -158,7 +136,7 @@ export function createPages(deps: PageDeps): {
       const result = await actions.signIn(request, { username, password, remember, target });
       if (!result) return back('credentials');
       const { redirect } = result.step;
-      return seeOther(redirect ?? `${base}${queryOf(request, target)}`, result.cookies);
+      return seeOther(redirect ?? `${base}${targetQuery(request, target)}`, result.cookies);
     } catch (error) {
       const name = error instanceof Error ? error.name : '';
       if (OUTAGES.has(name)) return back('unavailable');
@@ -230,6 +208,7 @@ function loginPage(
   target: PageTarget | null,
   targetRefused: boolean,
   action: string,
+  resetUrl: string | null,
 ): Page {
   const { rememberMe } = domain.lifetimes;
   return {
@@ -240,6 +219,7 @@ function loginPage(
     requestMethod: methodIn(request),
     rememberMe: rememberMe < 0 ? null : Math.floor(rememberMe / 1000),
     username: '',
+    resetUrl,
     error: formError(request),
   };
 }
@@ -253,12 +233,6 @@ function formError(request: RouteRequest): FormError | null {
 function searchOf(request: RouteRequest): string {
   const text = request.query.toString();
   return text === '' ? '' : `?${text}`;
-}
-
-/** `rm`: the method of the request that led here. */
-function methodIn(request: RouteRequest): string | null {
-  const method = request.query.get('rm');
-  return method !== null && /^[A-Z]{1,20}$/.test(method) ? method : null;
 }
 
 function formOf(request: RouteRequest): URLSearchParams {

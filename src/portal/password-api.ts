@@ -31,8 +31,7 @@ export function createPasswordApi(deps: {
       method: 'POST',
       path: '/api/firstfactor/reauthenticate',
       kind: 'json',
-      guard: async (request) =>
-        (await actions.sessionOf(request)) ? null : text(403, '403 Forbidden'),
+      guard: async (request) => ((await actions.sessionOf(request)) ? null : text(403, '403 Forbidden')),
       async handle(request) {
         const { password, targetURL, requestMethod } = members(request.body, {
           password: 'string',
@@ -154,7 +153,10 @@ export function createPasswordResetApi(deps: {
           case 'refused':
             return { ...ko(200, REFUSED), cookies: keep(result.permission) };
           case 'unavailable':
-            throw result.cause;
+            return {
+              ...ko(503, 'Service Unavailable', { 'Retry-After': '2' }),
+              cookies: keep(result.permission),
+            };
         }
       },
     },
@@ -163,8 +165,7 @@ export function createPasswordResetApi(deps: {
       path: '/api/reset-password',
       kind: 'json',
       guard: limited('reset_password_finish'),
-      handle: async (request) =>
-        (await reset.revoke(tokenIn(request))) ? ok() : ko(200, OPERATION_FAILED),
+      handle: async (request) => ((await reset.revoke(tokenIn(request))) ? ok() : ko(200, OPERATION_FAILED)),
     },
   ];
 }

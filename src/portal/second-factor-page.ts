@@ -5,20 +5,16 @@ import type { SecondFactorMethod } from '../login/next-step.ts';
 import type { RedirectTarget } from '../login/redirect-target.ts';
 import type { Actions, Step } from './actions.ts';
 import { ownBrowserOnly } from './own-browser.ts';
-import type { Page, PageTarget, SecondFactorPage } from './page-data.ts';
+import type { SecondFactorPage } from './page-data.ts';
+import type { ShowPage } from './pages.ts';
+import { choice, fieldOf } from './posted.ts';
+import { pageTargetOf, readTarget, targetQuery } from './target-query.ts';
 
 interface SecondFactorPageDeps {
   readonly actions: Actions;
   /** `/` or `/segment/`. */
   readonly base: string;
-  readonly show: (request: RouteRequest, page: Page, status?: number, target?: PageTarget | null) => Reply;
-  readonly targetIn: (request: RouteRequest) => RedirectTarget | null;
-  /** `rd` and `rm` once more, with what else is to be said. */
-  readonly queryOf: (
-    request: RouteRequest,
-    target: RedirectTarget | null,
-    more?: Record<string, string>,
-  ) => string;
+  readonly show: ShowPage;
 }
 
 export interface SecondFactorPages {
@@ -37,7 +33,9 @@ const METHODS = Object.keys(PATHS) as SecondFactorMethod[];
 
 /** The second factor at sign-in: a page and a form for each method. The address keeps where the person was going. */
 export function createSecondFactorPages(deps: SecondFactorPageDeps): SecondFactorPages {
-  const { actions, base, show, targetIn, queryOf } = deps;
+  const { actions, base, show } = deps;
+
+  const targetIn = (request: RouteRequest): RedirectTarget | null => readTarget(actions, request).target;
 
   const pageOf = (
     request: RouteRequest,
@@ -46,9 +44,9 @@ export function createSecondFactorPages(deps: SecondFactorPageDeps): SecondFacto
     more: { readonly method?: SecondFactorMethod; readonly canEnrol?: boolean } = {},
   ): Reply => {
     const target = targetIn(request);
-    const pageTarget = target && { url: target.href, site: target.site };
+    const pageTarget = pageTargetOf(target);
     const method = more.method ?? methods[0] ?? null;
-    const query = queryOf(request, target);
+    const query = targetQuery(request, target);
     const { displayName, username } = session.payload.profile;
     const page: SecondFactorPage = {
       page: 'second-factor',
@@ -64,7 +62,7 @@ export function createSecondFactorPages(deps: SecondFactorPageDeps): SecondFacto
           .map((one) => ({ method: one, href: `${base}${PATHS[one]}${query}` })),
       },
       enrol: more.canEnrol ? `${base}settings/totp` : null,
-      error: errorIn(request),
+      error: choice(request.query.get('error'), ERRORS),
     };
     return show(request, page, 200, pageTarget);
   };
@@ -86,7 +84,7 @@ export function createSecondFactorPages(deps: SecondFactorPageDeps): SecondFacto
         const session = await actions.sessionOf(request);
         const target = targetIn(request);
         const step = await actions.next(session, domain, target);
-        const elsewhere = seeOther(`${base}${queryOf(request, target)}`);
+        const elsewhere = seeOther(`${base}${targetQuery(request, target)}`);
         if (!session || step.next.kind === 'target') return elsewhere;
         const methods = await methodsFor(session, step);
         return methods.includes(method) ? pageOf(request, session, methods, { method }) : elsewhere;
@@ -97,7 +95,7 @@ export function createSecondFactorPages(deps: SecondFactorPageDeps): SecondFacto
       path: `/form/${PATHS[method]}`,
       kind: 'form',
       guard: ownBrowserOnly(actions, {
-        stranger: (request) => seeOther(`${base}${queryOf(request, targetIn(request))}`),
+        stranger: (request) => seeOther(`${base}${targetQuery(request, targetIn(request))}`),
         unbound: (request) =>
           show(request, { page: 'problem', status: 403, code: 'sign-in-again', requestId: '' }, 403),
       }),
@@ -105,15 +103,15 @@ export function createSecondFactorPages(deps: SecondFactorPageDeps): SecondFacto
         const session = await actions.sessionOf(request);
         const target = targetIn(request);
         const back = (error: SecondFactorError): Reply =>
-          seeOther(`${base}${PATHS[method]}${queryOf(request, target, { error })}`);
-        const code = request.body instanceof URLSearchParams ? (request.body.get('code') ?? '') : '';
-        if (!session) return seeOther(`${base}${queryOf(request, target)}`);
+          seeOther(`${base}${PATHS[method]}${targetQuery(request, target, { error })}`);
+        const code = fieldOf(request, 'code');
+        if (!session) return seeOther(`${base}${targetQuery(request, target)}`);
         if (code.trim() === '') return back('missing');
         const result = await actions.showSecondFactor(request, session, { method, code, target });
         if (result.status === 'failure') return back('code');
         if (result.status === 'rate-limited') return back('busy');
         const { redirect } = result.step;
-        return seeOther(redirect ?? `${base}${queryOf(request, target)}`, result.cookies);
+        return seeOther(redirect ?? `${base}${targetQuery(request, target)}`, result.cookies);
       },
     },
   ]);
@@ -130,9 +128,3 @@ export function createSecondFactorPages(deps: SecondFactorPageDeps): SecondFacto
 type SecondFactorError = NonNullable<SecondFactorPage['error']>;
 
 const ERRORS = ['code', 'missing', 'busy'] as const satisfies readonly SecondFactorError[];
-
-/** What a form's own redirect says; anything else is nothing. */
-function errorIn(request: RouteRequest): SecondFactorError | null {
-  const text = request.query.get('error');
-  return ERRORS.find((one) => one === text) ?? null;
-}

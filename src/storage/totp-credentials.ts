@@ -26,7 +26,10 @@ export interface TotpCredentials {
   insert(credential: StoredTotpCredential): Promise<boolean>;
   remove(username: string): Promise<boolean>;
   recordUse(username: string, at: number): Promise<void>;
-  /** One insert on the unique (username, step): true for the caller whose row it is, false for all others. */
+  /**
+   * One insert on the unique (username, step): true for the caller whose row it is, false for all others, and for steps
+   * before one that was recorded already.
+   */
   recordStep(username: string, step: number): Promise<boolean>;
 }
 
@@ -89,8 +92,17 @@ export function createTotpCredentials({ database, cipher, clock }: Storage): Tot
     async recordUse(username, at) {
       await sql.updateTable(table).set({ last_used_at: at }).where('username', '=', username).execute();
     },
-    recordStep: (username, step) =>
-      insertOnce(database, 'sallyport_totp_history', { username, step, used_at: clock.now() }),
+    async recordStep(username, step) {
+      const later = await sql
+        .selectFrom('sallyport_totp_history')
+        .select('step')
+        .where('username', '=', username)
+        .where('step', '>', step)
+        .limit(literal(1))
+        .executeTakeFirst();
+      if (later) return false;
+      return insertOnce(database, 'sallyport_totp_history', { username, step, used_at: clock.now() });
+    },
   };
 }
 

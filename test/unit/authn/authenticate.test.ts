@@ -9,6 +9,7 @@ import { authnRequest, fakeHead } from './fakes.ts';
 const identityOf = (username: string): Identity => ({
   user: { username, displayName: username, emails: [], groups: [] },
   level: 1,
+  factors: [],
 });
 const john = identityOf('john');
 const request = authnRequest(fakeHead());

@@ -55,7 +55,7 @@ describe('outcomeOf', () => {
     ['deny', false, ['deny', 'deny', 'deny']],
     ['deny', true, ['challenge', 'deny', 'deny']],
   ] as const)('%s, about people: %s', (level, hasSubject, wanted) => {
-    const outcomes = ([0, 1, 2] as const).map((shown) => outcomeOf({ level, rule: 0, hasSubject }, shown));
+    const outcomes = ([0, 1, 2] as const).map((shown) => outcomeOf({ level, rule: 0, hasSubject, proofs: [] }, shown));
     expect(outcomes).toEqual(wanted);
   });
 });
@@ -83,16 +83,19 @@ describe('a policy', () => {
       level: 'deny',
       rule: 0,
       hasSubject: true,
+      proofs: [],
     });
     expect(requiredLevel(policy, targetOf('https://c.d/'), john)).toEqual({
       level: 'two_factor',
       rule: 1,
       hasSubject: false,
+      proofs: [],
     });
     expect(requiredLevel(policy, targetOf('https://e.f/'), john)).toEqual({
       level: 'deny',
       rule: -1,
       hasSubject: false,
+      proofs: [],
     });
   });
 

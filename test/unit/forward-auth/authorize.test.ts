@@ -14,6 +14,7 @@ import { createTrustedProxies } from '../../../src/http/trusted-proxies.ts';
 import { createCookieDomains } from '../../../src/sessions/cookie-domains.ts';
 import { StoreUnavailable } from '../../../src/sessions/store.ts';
 import { BackendUnavailable } from '../../../src/users/backend.ts';
+import { fakeClock } from '../../support/fake-clock.ts';
 import { exampleCom, fakeHead } from '../authn/fakes.ts';
 
 const rule = (over: Partial<RuleInput>): RuleInput => ({
@@ -49,6 +50,7 @@ const cookieDomains = createCookieDomains([exampleCom, oldSchema]);
 const identity = (level: 1 | 2, groups: readonly string[] = []): Identity => ({
   user: { username: 'john', displayName: 'John', emails: [], groups },
   level,
+  factors: [],
 });
 
 /** A scheme with one answer; an Error is thrown. */
@@ -111,6 +113,7 @@ function setUp(schemes: readonly Scheme[] = [scheme('skip')], trusted?: readonly
     policy,
     cookieDomains,
     trustedProxies: createTrustedProxies(trusted),
+    clock: fakeClock(),
     onOutcome: (_head, outcome, target, error) => outcomes.push({ outcome, target, error }),
   });
   return {

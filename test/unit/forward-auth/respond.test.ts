@@ -26,7 +26,7 @@ const john = {
 describe.each(DIALECTS)('%s', (dialect) => {
   const outcomes: readonly Outcome[] = [
     { kind: 'allow', identity: null },
-    { kind: 'allow', identity: { user: john, level: 1 } },
+    { kind: 'allow', identity: { user: john, level: 1, factors: [] } },
     { kind: 'deny' },
     { kind: 'credentials', challenge: askAuthorization, portal: PORTAL },
     { kind: 'credentials', challenge: askProxyAuthorization, portal: null },
@@ -58,7 +58,7 @@ describe.each(DIALECTS)('%s', (dialect) => {
   });
 
   test('200 is empty and tells who it is, with every header there for nobody too', () => {
-    const known = respond(dialect, { kind: 'allow', identity: { user: john, level: 1 } });
+    const known = respond(dialect, { kind: 'allow', identity: { user: john, level: 1, factors: [] } });
     expect([known.status, known.body]).toEqual([200, '']);
     expect(header(known, 'remote-user')).toBe('john');
     expect(header(known, 'remote-groups')).toBe('dev,admins');
@@ -77,12 +77,12 @@ describe.each(DIALECTS)('%s', (dialect) => {
 
   test('two people never share an answer', () => {
     const twin = { ...john, groups: [] };
-    respond(dialect, { kind: 'allow', identity: { user: john, level: 1 } });
+    respond(dialect, { kind: 'allow', identity: { user: john, level: 1, factors: [] } });
     expect(
-      header(respond(dialect, { kind: 'allow', identity: { user: twin, level: 1 } }), 'remote-groups'),
+      header(respond(dialect, { kind: 'allow', identity: { user: twin, level: 1, factors: [] } }), 'remote-groups'),
     ).toBe('');
     expect(
-      header(respond(dialect, { kind: 'allow', identity: { user: john, level: 1 } }), 'remote-groups'),
+      header(respond(dialect, { kind: 'allow', identity: { user: john, level: 1, factors: [] } }), 'remote-groups'),
     ).toBe('dev,admins');
   });
 

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { LoginPage } from '../../../src/portal/page-data.ts';
 import { Note, SiteName } from '../parts.tsx';
 import type { ViewProps } from '../parts.tsx';
+import { RevealButton } from '../reveal-button.tsx';
 import { portalAddress, signIn } from '../sign-in.ts';
 import type { SignInError } from '../sign-in.ts';
 import type { Translate } from '../translate.ts';
@@ -161,21 +162,12 @@ export function LoginView({ page, base, t }: ViewProps<LoginPage>): JSX.Element 
               {...ariaOf(about('password'))}
             />
             {live && (
-              <button
-                type="button"
-                class="toggle"
-                aria-pressed={revealed}
-                aria-label={t.text('login.password.show')}
-                title={t.text('login.password.show')}
-                aria-controls="password"
-                onClick={() => setRevealed(!revealed)}
-              >
-                <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
-                  <path d="M2.5 12S6 5.5 12 5.5 21.5 12 21.5 12 18 18.5 12 18.5 2.5 12 2.5 12z" />
-                  <circle cx="12" cy="12" r="3" />
-                  {revealed && <path d="M4 20 20 4" />}
-                </svg>
-              </button>
+              <RevealButton
+                controls="password"
+                revealed={revealed}
+                onToggle={() => setRevealed(!revealed)}
+                t={t}
+              />
             )}
           </div>
           <Missing
@@ -198,6 +190,11 @@ export function LoginView({ page, base, t }: ViewProps<LoginPage>): JSX.Element 
           {t.text(submitKey(complaint, pending))}
         </button>
       </form>
+      {page.resetUrl !== null && (
+        <a class="button button-quiet" href={page.resetUrl}>
+          {t.text('login.reset')}
+        </a>
+      )}
     </>
   );
 }

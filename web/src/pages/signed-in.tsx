@@ -16,8 +16,8 @@ export function SignedInView({ page, base, t }: ViewProps<SignedInPage>): JSX.El
           <span>{t.rich('signed-in.continue', { site: <bdi>{page.target.site}</bdi> })}</span>
         </a>
       )}
-      <a class="button button-quiet" href={`${base}settings/sessions`}>
-        {t.text('signed-in.sessions')}
+      <a class="button button-quiet" href={`${base}settings/security`}>
+        {t.text('signed-in.security')}
       </a>
       <ActionButton action={`${base}form/logout`} tone="quiet">
         {t.text('account.sign-out')}
