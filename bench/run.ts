@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what an authorization costs, as ratios to a bare `node:http` server within one run. Writes
  * bench/results.json and the figures in docs/performance.md, which says how they are found. `--ci` measures a few of them and fails
- * when a ratio has fallen by more than a tenth below the recorded one. `--rounds N` for more or fewer slices.
+ * when a ratio has fallen by more than a tenth below the recorded one (a quarter on another kind of machine). `--rounds N` for more or fewer slices.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,8 +22,11 @@ import { markdown, judge, type Results } from './report.ts';
 const RESULTS = join(import.meta.dirname, 'results.json');
 const DOCUMENT = join(root, 'docs/performance.md');
 
-/** `--ci`: below this part of the recorded ratio it is a failure. */
-const TOLERATED = 0.9;
+/**
+ * `--ci`: below this part of the recorded ratio it is a failure. Other processors have other ratios, so there only a
+ * loss that no processor explains is one.
+ */
+const TOLERATED = { onTheSameMachine: 0.9, elsewhere: 0.75 };
 
 const { values } = parseArgs({
   options: {
@@ -86,6 +89,9 @@ async function measureAll(): Promise<number> {
 
 async function checkRatios(): Promise<number> {
   const recorded = JSON.parse(readFileSync(RESULTS, 'utf8')) as Results;
+  const isSame = recorded.machine === describeMachine() && recorded.node === process.version;
+  const tolerated = isSame ? TOLERATED.onTheSameMachine : TOLERATED.elsewhere;
+  if (!isSame) say(`recorded on another machine: ${recorded.machine}, Node.js ${recorded.node}`);
   const expected = new Map(recorded.figures.map(({ name, cpuRatio }) => [name, cpuRatio]));
   const stage = await openStage(buildGateway(folder.path), folder.path, { short: true, say });
   try {
@@ -94,7 +100,7 @@ async function checkRatios(): Promise<number> {
     for (const rounds of [5, 10]) {
       const figures = await compare(subjects, { rounds, random, say });
       const fallen = figures.filter(
-        ({ name, cpuRatio }) => cpuRatio < TOLERATED * (expected.get(name) ?? Number.NaN),
+        ({ name, cpuRatio }) => cpuRatio < tolerated * (expected.get(name) ?? Number.NaN),
       );
       for (const { name, cpuRatio } of figures) {
         say(`${name}: ${cpuRatio.toFixed(2)}, recorded ${expected.get(name)?.toFixed(2) ?? 'nothing'}`);

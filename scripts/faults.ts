@@ -1,5 +1,5 @@
 /**
- * `npm run faults`: runs every row of test/faults under its whole load and writes docs/faults.md; takes about half an hour.
+ * `npm run faults`: runs every row of test/faults under its whole load and writes docs/faults.md; takes about three quarters of an hour.
  * With `--short` the form that continuous integration runs.
  */
 import { spawnSync } from 'node:child_process';

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 
 import { environment } from './config/environment.ts';
 import type { CliIo } from './cli/io.ts';
+import { showSourcePositions } from './lib/source-positions.ts';
 
 /** The first word of the command line chooses; without one the gateway is served. Each command is loaded when it is asked for. */
 const commands: ReadonlyMap<string, (io: CliIo) => Promise<Command>> = new Map([
@@ -46,4 +47,6 @@ async function main(argv: readonly string[]): Promise<void> {
   await root.parseAsync(words, { from: 'user' });
 }
 
+// Node.js runs the sources as they are: what it says about them is true.
+if (import.meta.url.endsWith('.js')) showSourcePositions();
 await main(process.argv.slice(2));

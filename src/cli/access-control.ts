@@ -7,6 +7,7 @@ import { compilePolicy } from '../decision/policy.ts';
 import type { AuthenticationLevel, Subject, TargetRequest } from '../decision/target.ts';
 import { parseCanonicalUrl } from '../lib/canonical-url.ts';
 import { canonicalAddress } from '../lib/ip-network.ts';
+import { messageOf } from '../lib/message-of.ts';
 import { addConfigOptions, type ConfigOptions } from './config-options.ts';
 import { formatTable } from './format-table.ts';
 import type { CliIo } from './io.ts';
@@ -135,7 +136,7 @@ function checkPolicy(options: CheckOptions, io: CliIo): void {
       }),
     );
   } catch (error) {
-    io.err(`sallyport: ${error instanceof Error ? error.message : String(error)}\n`);
+    io.err(`sallyport: ${messageOf(error)}\n`);
     io.exit(1);
   }
 }

@@ -22,6 +22,7 @@ import {
 } from '../lib/certificates.ts';
 import { systemClock } from '../lib/clock.ts';
 import { parseDuration } from '../lib/duration.ts';
+import { messageOf } from '../lib/message-of.ts';
 import { systemRandom } from '../lib/random.ts';
 import type { CliIo } from './io.ts';
 import { codeOf, refuseExisting, writeFiles, type NewFile } from './new-files.ts';
@@ -454,7 +455,7 @@ function duration(value: string): number {
   try {
     length = parseDuration(value);
   } catch (error) {
-    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+    throw new InvalidArgumentError(messageOf(error));
   }
   if (length <= 0) throw new InvalidArgumentError('must be longer than nothing');
   return length;
@@ -590,7 +591,7 @@ function reporting<T>(io: CliIo, action: (options: T) => Promise<void>): (option
     try {
       await action(options);
     } catch (error) {
-      io.err(`${error instanceof Error ? error.message : String(error)}\n`);
+      io.err(`${messageOf(error)}\n`);
       io.exit(1);
     }
   };

@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { formatProblem, loadConfiguration, resolveSource } from '../config/load.ts';
+import { messageOf } from '../lib/message-of.ts';
 import { systemRandom, type Random } from '../lib/random.ts';
 import { hashPassword, InvalidDigest, parseDigest, type Digest } from '../users/digest.ts';
 import {
@@ -330,7 +331,7 @@ function reporting<A extends readonly unknown[]>(
     try {
       await action(...args);
     } catch (error) {
-      io.err(`${error instanceof Error ? error.message : String(error)}\n`);
+      io.err(`${messageOf(error)}\n`);
       io.exit(1);
     }
   };

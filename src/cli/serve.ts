@@ -8,6 +8,7 @@ import { createGateway, type Gateway } from '../gateway.ts';
 import { listenForMetrics, openMetricsListener } from '../gateway-telemetry.ts';
 import { systemClock } from '../lib/clock.ts';
 import { openLogger, type OpenLogger } from '../lib/logger.ts';
+import { messageOf } from '../lib/message-of.ts';
 import { systemTimers } from '../lib/timers.ts';
 import { startWatchdog } from '../lib/watchdog.ts';
 import type { CliIo } from './io.ts';
@@ -60,6 +61,8 @@ async function run(
     logger.warn({ sections: unused.join(', ') }, 'configured, accepted and not used by this release');
   }
   const gateway = await createGateway(config, { logger, webDirectory: webDirectory() });
+  // What only the start needed, and the room that it took, go back to the system while nobody waits for an answer.
+  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
   await gateway.listen();
   process.send?.('listening');
   process.on('message', (message) => void tellPrimary(message, gateway));
@@ -202,8 +205,4 @@ function explainStart(error: unknown, { server }: Configuration): string {
     return `server.tls: the certificate or its key cannot be used (${messageOf(error)})`;
   }
   return messageOf(error);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -54,6 +54,7 @@ export function userTotpCommand(io: CliIo): Command {
       .option('-f, --file <path>', 'the file to write', file)
       .action((options: TotpOptions) => exportTo(format, options, io));
   return new Command('totp')
+    .enablePositionalOptions()
     .description('make, remove, import and export authenticators (time-based one-time passwords)')
     .addCommand(
       sub('generate', 'make an authenticator for a user, as the user backend spells the name')
@@ -86,6 +87,7 @@ export function userTotpCommand(io: CliIo): Command {
         'sallyport.export.totp.yml',
         'yaml',
       )
+        .enablePositionalOptions()
         .addCommand(exported('csv', 'as CSV, with secrets in Base32', 'sallyport.export.totp.csv', 'csv'))
         .addCommand(
           sub('png', 'as one QR code for each user, in a folder')

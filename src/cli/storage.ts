@@ -8,11 +8,18 @@ import { userTotpCommand } from './storage-user-totp.ts';
 
 /** `sallyport storage`: what is kept in the database, beside the running gateways. */
 export function storageCommand(io: CliIo): Command {
+  // One command has options and commands with the same options: what stands behind a command is that command's.
   return new Command('storage')
+    .enablePositionalOptions()
     .description('look after the database: schema, encryption, bans, authenticators')
     .addCommand(schemaInfoCommand(io))
     .addCommand(migrateCommand(io))
     .addCommand(encryptionCommand(io))
     .addCommand(bansCommand(io))
-    .addCommand(new Command('user').description('what is kept of people').addCommand(userTotpCommand(io)));
+    .addCommand(
+      new Command('user')
+        .enablePositionalOptions()
+        .description('what is kept of people')
+        .addCommand(userTotpCommand(io)),
+    );
 }

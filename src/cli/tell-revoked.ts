@@ -1,6 +1,7 @@
 import type { GatewaySession } from '../authn/gateway-session.ts';
 import type { Configuration } from '../config/schema.ts';
 import { cookieDomainsOf } from '../gateway-sessions.ts';
+import { messageOf } from '../lib/message-of.ts';
 import { noticeMail } from '../login/notices.ts';
 import { storeMail } from '../notifier/mail-queue.ts';
 import { openMailTemplates } from '../notifier/mail-templates.ts';
@@ -29,7 +30,7 @@ export interface Revoked {
 export async function tellRevoked(revoked: Revoked, config: Configuration, io: CliIo): Promise<void> {
   if (!config.storage || revoked.count === 0) return;
   const warn = (what: string, error: unknown): void =>
-    io.err(`warning: the sessions have ended, but ${what}: ${(error as Error).message}\n`);
+    io.err(`warning: the sessions have ended, but ${what}: ${messageOf(error)}\n`);
   let storage: Storage;
   try {
     storage = await openStorage(config.storage, storageDepsOf(io));

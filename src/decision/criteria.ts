@@ -2,7 +2,7 @@
  * The criteria of a rule. Each asks one question about the facts of a request and answers yes, no or unknown: unknown
  * means that it would have to know who is asking. Deciding and explaining run the same criteria.
  */
-import { compileNetworks } from '../lib/ip-network.ts';
+import { type Address, compileAddressTest, parseAddress } from '../lib/ip-network.ts';
 import { compileRegex, type Regex } from '../lib/regex.ts';
 import { parseQuery } from './query.ts';
 import { anonymous, type Subject, type TargetRequest } from './target.ts';
@@ -20,6 +20,8 @@ export interface Facts {
   readonly resource: string;
   /** First value of each key; parsed when first asked for. */
   readonly query: ReadonlyMap<string, string>;
+  /** Where the visitor is, null when that is not known; parsed when first asked for. */
+  readonly address: Address | null;
 }
 
 export interface Criterion {
@@ -28,7 +30,7 @@ export interface Criterion {
   readonly hasSubject: boolean;
   /** What it asks for, in the words of the configuration. */
   readonly wants: string;
-  test(facts: Facts): Answer;
+  readonly test: (facts: Facts) => Answer;
 }
 
 /** One test of the `query` criterion, as the configuration has it. `value` is absent for present and absent. */
@@ -50,6 +52,7 @@ class ReadingFacts implements Facts {
   readonly isAnonymous: boolean;
   readonly resource: string;
   #query: ReadonlyMap<string, string> | undefined;
+  #address: Address | null | undefined;
 
   constructor(target: TargetRequest, subject: Subject, reading: string) {
     const { query } = target.url;
@@ -63,6 +66,11 @@ class ReadingFacts implements Facts {
   get query(): ReadonlyMap<string, string> {
     this.#query ??= parseQuery(this.target.url.query);
     return this.#query;
+  }
+
+  get address(): Address | null {
+    if (this.#address === undefined) this.#address = parseAddress(this.target.ip);
+    return this.#address;
   }
 }
 
@@ -98,9 +106,8 @@ function isInGroups(name: string, groups: readonly string[]): boolean {
   return groups.some((group) => sameText(group, name));
 }
 
-/** An expression with the meaning that groups named `User` and `Group` have. */
-function testRegex(regex: Regex, hasUser: boolean, hasGroup: boolean, text: string, facts: Facts): Answer {
-  if (!hasUser && !hasGroup) return regex.test(text) ? 'yes' : 'no';
+/** An expression with the meaning that groups named `User` and `Group` have; one of them it has. */
+function testPersonal(regex: Regex, hasUser: boolean, hasGroup: boolean, text: string, facts: Facts): Answer {
   if (facts.isAnonymous) return regex.test(text) ? 'unknown' : 'no';
   const groups = regex.match(text);
   if (groups === null) return 'no';
@@ -120,10 +127,13 @@ function compileExpression(source: string): Expression {
   const regex = compileRegex(source);
   const hasUser = regex.groupNames.includes('User');
   const hasGroup = regex.groupNames.includes('Group');
+  const hasSubject = hasUser || hasGroup;
   return {
     regex,
-    hasSubject: hasUser || hasGroup,
-    test: (text, facts) => testRegex(regex, hasUser, hasGroup, text, facts),
+    hasSubject,
+    test: hasSubject
+      ? (text, facts) => testPersonal(regex, hasUser, hasGroup, text, facts)
+      : (text) => (regex.test(text) ? 'yes' : 'no'),
   };
 }
 
@@ -198,13 +208,17 @@ export interface ResourceCriterion extends Criterion {
 
 export function compileResources(expressions: readonly string[]): ResourceCriterion {
   const compiled = expressions.map(compileExpression);
-  const prefixes = compiled.map(({ regex }) => regex.prefix);
+  const prefixes = compiled.flatMap(({ regex }) => regex.prefixes);
+  const [first] = compiled;
+  const only = compiled.length === 1 ? first : undefined;
   return {
     name: 'resource',
     wants: expressions.join(', '),
     hasSubject: compiled.some(({ hasSubject }) => hasSubject),
     prefixes: prefixes.includes('') ? null : prefixes,
-    test: (facts) => anyOf(compiled, (expression) => expression.test(facts.resource, facts)),
+    test: only
+      ? (facts) => only.test(facts.resource, facts)
+      : (facts) => anyOf(compiled, (expression) => expression.test(facts.resource, facts)),
   };
 }
 
@@ -255,12 +269,18 @@ export function compileQuery(lists: readonly (readonly QueryTest[])[]): Criterio
   };
 }
 
-export function compileMethods(methods: readonly string[]): Criterion {
+/** The method criterion, with what an index by method needs to know. */
+export interface MethodCriterion extends Criterion {
+  readonly methods: ReadonlySet<string>;
+}
+
+export function compileMethods(methods: readonly string[]): MethodCriterion {
   const allowed = new Set(methods);
   return {
+    methods: allowed,
     name: 'method',
-    hasSubject: false,
     wants: methods.join(', '),
+    hasSubject: false,
     test: (facts) => (allowed.has(facts.target.method) ? 'yes' : 'no'),
   };
 }
@@ -272,12 +292,12 @@ export function compileNetworkCriterion(
 ): Criterion {
   const texts = networks.flatMap((text) => (Object.hasOwn(named, text) ? (named[text] ?? []) : [text]));
   if (texts.length === 0) throw new Error(`networks: ${networks.join(', ')} holds no address`);
-  const contains = compileNetworks(texts);
+  const contains = compileAddressTest(texts);
   return {
     name: 'network',
-    hasSubject: false,
     wants: networks.join(', '),
-    test: (facts) => (contains(facts.target.ip) ? 'yes' : 'no'),
+    hasSubject: false,
+    test: (facts) => (contains(facts.address) ? 'yes' : 'no'),
   };
 }
 
@@ -300,16 +320,28 @@ function compileSubject(text: string): SubjectPredicate {
   return create(text.slice(prefix.length));
 }
 
+function allOf(predicates: readonly SubjectPredicate[]): SubjectPredicate {
+  const [first] = predicates;
+  return predicates.length === 1 && first ? first : (subject) => predicates.every((holds) => holds(subject));
+}
+
+function isAny(predicates: readonly SubjectPredicate[], subject: Subject): boolean {
+  for (const holds of predicates) if (holds(subject)) return true;
+  return false;
+}
+
 /** Lists of people, groups and clients: all of one list must hold, of any list. Unknown for anonymous visitors. */
 export function compileSubjects(lists: readonly (readonly string[])[]): Criterion {
-  const compiled = lists.map((subjects) => subjects.map(compileSubject));
+  const compiled = lists.map((subjects) => subjects.map(compileSubject)).map(allOf);
+  const [first] = compiled;
+  const holds = compiled.length === 1 && first ? first : (subject: Subject) => isAny(compiled, subject);
   return {
     name: 'subject',
     wants: alternatives(lists),
     hasSubject: true,
     test({ isAnonymous, subject }) {
       if (isAnonymous) return 'unknown';
-      return compiled.some((subjects) => subjects.every((holds) => holds(subject))) ? 'yes' : 'no';
+      return holds(subject) ? 'yes' : 'no';
     },
   };
 }

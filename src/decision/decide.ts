@@ -17,19 +17,20 @@ export interface Requirement {
   readonly proofs: readonly ProofDemand[];
 }
 
-function holds(criteria: readonly Criterion[], facts: Facts): boolean {
-  for (const criterion of criteria) if (criterion.test(facts) === 'no') return false;
+function holds(tests: readonly Criterion['test'][], facts: Facts): boolean {
+  for (const test of tests) if (test(facts) === 'no') return false;
   return true;
 }
 
 /** The first rule that matches, in the order of the configuration. */
 function firstMatch(policy: Policy, facts: Facts): Rule | null {
-  const { general, byPath } = policy.index.find(facts.target.url.host);
+  const { general, byPath } = policy.index.find(facts.target.url.host, facts.target.method);
   if (byPath === null) {
     for (const { rule, open } of general) if (holds(open, facts)) return rule;
     return null;
   }
-  const special = byPath.find(facts.resource).sort((a, b) => a.rule.index - b.rule.index);
+  const special = byPath.find(facts.resource);
+  if (special.length > 1) special.sort((a, b) => a.rule.index - b.rule.index);
   let next = 0;
   for (const candidate of special) {
     for (

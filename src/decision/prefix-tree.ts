@@ -9,8 +9,8 @@ interface Node<T> {
   /** The text between the parent and this node. */
   readonly edge: string;
   readonly values: T[];
-  /** By the first character of their edge. */
-  readonly children: Map<string, Node<T>>;
+  /** By the first code unit of their edge. */
+  readonly children: Map<number, Node<T>>;
 }
 
 function commonLength(a: string, b: string): number {
@@ -27,9 +27,9 @@ export function createPrefixTree<T>(): PrefixTree<T> {
       let node = root;
       let rest = key;
       while (rest !== '') {
-        const child = node.children.get(rest.charAt(0));
+        const child = node.children.get(rest.charCodeAt(0));
         if (child === undefined) {
-          node.children.set(rest.charAt(0), { edge: rest, values: [value], children: new Map() });
+          node.children.set(rest.charCodeAt(0), { edge: rest, values: [value], children: new Map() });
           return;
         }
         const shared = commonLength(child.edge, rest);
@@ -42,9 +42,9 @@ export function createPrefixTree<T>(): PrefixTree<T> {
         const upper: Node<T> = {
           edge: child.edge.slice(0, shared),
           values: [],
-          children: new Map([[lower.edge.charAt(0), lower]]),
+          children: new Map([[lower.edge.charCodeAt(0), lower]]),
         };
-        node.children.set(upper.edge.charAt(0), upper);
+        node.children.set(upper.edge.charCodeAt(0), upper);
         node = upper;
       }
       node.values.push(value);
@@ -53,11 +53,11 @@ export function createPrefixTree<T>(): PrefixTree<T> {
     find(text) {
       const found = [...root.values];
       let at = 0;
-      let node = root.children.get(text.charAt(0));
+      let node = root.children.get(text.charCodeAt(0));
       while (node !== undefined && text.startsWith(node.edge, at)) {
-        found.push(...node.values);
+        for (const value of node.values) found.push(value);
         at += node.edge.length;
-        node = at < text.length ? node.children.get(text.charAt(at)) : undefined;
+        node = at < text.length ? node.children.get(text.charCodeAt(at)) : undefined;
       }
       return found;
     },

@@ -1,8 +1,8 @@
 /**
- * Which rules can match a host at all, and among many rules of one host, which can match a path. Built once for each
+ * Which rules can match a host and a method at all, and among many rules of one host, which can match a path. Built once for each
  * host and kept, for as many hosts as are bounded here: visitors may invent hosts below a wildcard.
  */
-import type { Answer, Criterion, DomainCriterion, ResourceCriterion } from './criteria.ts';
+import type { Answer, Criterion, DomainCriterion, MethodCriterion, ResourceCriterion } from './criteria.ts';
 import { createPrefixTree, type PrefixTree } from './prefix-tree.ts';
 
 /** What the index needs to know of a rule. */
@@ -10,32 +10,36 @@ export interface IndexedRule {
   readonly index: number;
   readonly domain: DomainCriterion;
   readonly resource: ResourceCriterion | null;
+  readonly method: MethodCriterion | null;
   /** All criteria, `domain` first. */
   readonly criteria: readonly Criterion[];
 }
 
-/** A rule that may match a host, with the criteria that the host alone has not answered. */
+/** A rule that may match a host, with the tests of the criteria that the host alone has not answered. */
 interface Candidate<R> {
   readonly rule: R;
-  readonly open: readonly Criterion[];
+  readonly open: readonly Criterion['test'][];
 }
 
-/** The rules of one host, in the order of the configuration. */
-interface HostRules<R> {
+/** The rules of one host and one method, in the order of the configuration. */
+interface SortedRules<R> {
   /** Candidates for every path. */
   readonly general: readonly Candidate<R>[];
   /** Candidates for some paths only; null when they are too few to sort out. */
   readonly byPath: PrefixTree<Candidate<R>> | null;
 }
 
+/** The rules of one host, by method: those of an empty one are for all methods that no rule of the host names. */
+type HostRules<R> = (method: string) => SortedRules<R>;
+
 export interface RuleIndex<R> {
-  find(host: string): HostRules<R>;
+  find(host: string, method?: string): SortedRules<R>;
 }
 
 const maxHosts = 4096;
 const maxPlans = 64;
 /** Below this many, asking each is as fast as sorting them out. */
-const minIndexed = 8;
+const minIndexed = 4;
 
 /** Remembers at least the `size` latest keys, and at most twice as many. */
 function boundedMap<T>(size: number): { get(key: string): T | undefined; set(key: string, value: T): void } {
@@ -60,7 +64,7 @@ function boundedMap<T>(size: number): { get(key: string): T | undefined; set(key
   };
 }
 
-function plan<R extends IndexedRule>(candidates: readonly Candidate<R>[]): HostRules<R> {
+function sortOut<R extends IndexedRule>(candidates: readonly Candidate<R>[]): SortedRules<R> {
   const prefixesOf = ({ rule }: Candidate<R>): readonly string[] | null => rule.resource?.prefixes ?? null;
   const indexed = candidates.filter((candidate) => prefixesOf(candidate) !== null);
   if (indexed.length < minIndexed) return { general: candidates, byPath: null };
@@ -69,6 +73,19 @@ function plan<R extends IndexedRule>(candidates: readonly Candidate<R>[]): HostR
     for (const prefix of new Set(prefixesOf(candidate))) byPath.insert(prefix, candidate);
   }
   return { general: candidates.filter((candidate) => prefixesOf(candidate) === null), byPath };
+}
+
+function plan<R extends IndexedRule>(candidates: readonly Candidate<R>[]): HostRules<R> {
+  const named = new Set(candidates.flatMap(({ rule }) => [...(rule.method?.methods ?? [])]));
+  const forMethod = (method: string): SortedRules<R> =>
+    sortOut(
+      candidates
+        .filter(({ rule }) => rule.method === null || rule.method.methods.has(method))
+        .map(({ rule, open }) => ({ rule, open: open.filter((test) => test !== rule.method?.test) })),
+    );
+  const others = forMethod('');
+  const sorted = new Map([...named].map((method) => [method, forMethod(method)]));
+  return (method) => sorted.get(method) ?? others;
 }
 
 /** All that follows a dot in a name, dot included: what a wildcard can match. */
@@ -114,19 +131,19 @@ export function createRuleIndex<R extends IndexedRule>(
     for (const [rule, answer] of answers) if (answer !== 'no') found.add(rule);
     return [...found]
       .sort((a, b) => a.index - b.index)
-      .map((rule) => ({
-        rule,
-        open: answers.get(rule) === 'unknown' ? rule.criteria : rule.criteria.slice(1),
-      }));
+      .map((rule) => {
+        const asked = answers.get(rule) === 'unknown' ? rule.criteria : rule.criteria.slice(1);
+        return { rule, open: asked.map(({ test }) => test) };
+      });
   }
 
   const hosts = boundedMap<HostRules<R>>(maxHosts);
   // Hosts below one wildcard share their rules: they share the index by path too.
   const plans = boundedMap<HostRules<R>>(maxPlans);
   return {
-    find(host) {
+    find(host, method = '') {
       const known = hosts.get(host);
-      if (known !== undefined) return known;
+      if (known !== undefined) return known(method);
       const endings = endingsOf(host).filter((ending) => byEnding.has(ending));
       const answers = new Map(tested.map((rule) => [rule, mayMatch(rule.domain, host)]));
       const kind = kindOf(host, endings, answers);
@@ -136,7 +153,7 @@ export function createRuleIndex<R extends IndexedRule>(
         plans.set(kind, planned);
       }
       hosts.set(host, planned);
-      return planned;
+      return planned(method);
     },
   };
 }

@@ -8,6 +8,9 @@ import { hexValue } from './percent-decoding.ts';
 /** An address or a network's base as 32-bit words: one for IPv4, four for IPv6. */
 type Words = readonly number[];
 
+/** An address that has been read. */
+export type Address = Words;
+
 /** A block of addresses. Host bits of the text are cleared. */
 export interface Network {
   readonly family: 4 | 6;
@@ -86,8 +89,8 @@ function isMapped(words: Words): boolean {
   return words.length === 4 && words[0] === 0 && words[1] === 0 && words[2] === 0xffff;
 }
 
-/** The words of an address, null when the text is none. */
-function parseAddress(text: string): Words | null {
+/** Null when the text is no address. */
+export function parseAddress(text: string): Address | null {
   const ipv4 = parseIpv4(text);
   if (ipv4 !== null) return [ipv4];
   const words = parseIpv6(text);
@@ -125,26 +128,33 @@ export function parseNetwork(text: string): Network {
 }
 
 /**
- * A test for "is this address in one of these networks". Compiled once; a text that is no address is in none.
- * Throws when one of the networks is malformed.
+ * A test for "is this address in one of these networks". Compiled once; what is no address is in none. Throws when one
+ * of the networks is malformed.
  */
-export function compileNetworks(texts: readonly string[]): (ip: string) => boolean {
+export function compileAddressTest(texts: readonly string[]): (address: Address | null) => boolean {
   const networks = texts.map(parseNetwork);
+  // Base and mask in turn, in one piece of memory: many such tests are asked for one request.
   const v4 = networks
-    .filter((network) => network.family === 4)
-    .map(({ words, bits }) => ({ base: words[0] ?? 0, mask: maskOf(bits, 0) }));
+    .filter(({ family }) => family === 4)
+    .flatMap(({ words, bits }) => [(words[0] ?? 0) | 0, maskOf(bits, 0) | 0]);
   const v6 = networks
-    .filter((network) => network.family === 6)
+    .filter(({ family }) => family === 6)
     .map(({ words, bits }) => words.map((base, i) => ({ base, mask: maskOf(bits, i) })));
-  return (ip) => {
-    const address = parseAddress(ip);
+  return (address) => {
     if (address === null) return false;
     if (address.length === 1) {
       const value = address[0] ?? 0;
-      return v4.some(({ base, mask }) => (value & mask) >>> 0 === base);
+      for (let i = 0; i < v4.length; i += 2) if ((value & (v4[i + 1] ?? 0)) === v4[i]) return true;
+      return false;
     }
     return v6.some((words) => words.every(({ base, mask }, i) => ((address[i] ?? 0) & mask) >>> 0 === base));
   };
+}
+
+/** The same test for addresses in text. */
+export function compileNetworks(texts: readonly string[]): (ip: string) => boolean {
+  const contains = compileAddressTest(texts);
+  return (ip) => contains(parseAddress(ip));
 }
 
 function formatIpv4(value: number): string {

@@ -4,13 +4,15 @@
  */
 import { RE2JS } from 're2js';
 
+import { BoundedMap } from './bounded-map.ts';
+
 /** A compiled expression; it searches anywhere in the text unless the pattern is anchored. */
 export interface Regex {
   readonly source: string;
   /** Names of the capturing groups, in no particular order. */
   readonly groupNames: readonly string[];
-  /** Every text that matches begins with this; empty when the pattern does not say so. */
-  readonly prefix: string;
+  /** Every text that matches begins with one of these; a single empty one when the pattern does not say so. */
+  readonly prefixes: readonly string[];
   /** Whether every match begins at the start of the text. False when in doubt. */
   readonly isAnchored: boolean;
   test(text: string): boolean;
@@ -55,26 +57,64 @@ function isAnchored(source: string): boolean {
   return textStart.test(rest) && !hasTopLevelAlternation(rest);
 }
 
+interface LiteralStart {
+  readonly prefixes: readonly string[];
+  readonly tail: string;
+}
+
+/** More beginnings than this are not told apart. */
+const maxPrefixes = 16;
+
 /**
- * Splits a pattern that begins with `^` into the literal text that every match must begin with, and the rest of the
- * pattern. Cautious: the text is empty when in doubt.
+ * Splits a pattern that begins with `^` into the literal texts of which every match must begin with one, and the rest of
+ * the pattern: `^/(js|css)/.*` has `/js/`, `/css/` and `.*`. Cautious: a single empty text when in doubt.
  */
-function splitLiteral(source: string): { readonly prefix: string; readonly tail: string } {
-  const start = textStart.exec(source)?.[0].length ?? 0;
-  if (start === 0 || hasTopLevelAlternation(source)) return { prefix: '', tail: source };
-  let prefix = '';
-  let at = start;
+function splitLiteral(source: string): LiteralStart {
+  let at = textStart.exec(source)?.[0].length ?? 0;
+  if (at === 0 || hasTopLevelAlternation(source)) return { prefixes: [''], tail: source };
+  let prefixes = [''];
   while (at < source.length) {
-    const [, escaped, plain] = nextCharacter.exec(source.slice(at)) ?? [];
-    const character = escaped ?? plain;
-    if (character === undefined) break;
-    const next = at + character.length + (escaped === undefined ? 0 : 1);
-    // A quantifier takes the character before it out of the certain part.
-    if (/^[?*+{]/.test(source.slice(next))) break;
-    prefix += character;
-    at = next;
+    const piece = literalCharacter(source, at) ?? literalGroup(source, at);
+    // A quantifier takes what is before it out of the certain part.
+    if (piece === null || /^[?*+{]/.test(source.slice(piece.end))) break;
+    const { texts, end } = piece;
+    if (prefixes.length * texts.length > maxPrefixes) break;
+    prefixes = prefixes.flatMap((prefix) => texts.map((text) => prefix + text));
+    at = end;
   }
-  return { prefix, tail: source.slice(at) };
+  return { prefixes, tail: source.slice(at) };
+}
+
+/** A part of a pattern that stands for one of these texts. */
+interface LiteralPiece {
+  readonly texts: readonly string[];
+  readonly end: number;
+}
+
+function literalCharacter(source: string, at: number): LiteralPiece | null {
+  const [, escaped, plain] = nextCharacter.exec(source.slice(at)) ?? [];
+  const character = escaped ?? plain;
+  if (character === undefined) return null;
+  return { texts: [character], end: at + character.length + (escaped === undefined ? 0 : 1) };
+}
+
+/** A group without a name that holds nothing but texts: `(js|css)`. */
+function literalGroup(source: string, start: number): LiteralPiece | null {
+  if (source[start] !== '(') return null;
+  const texts = [''];
+  let at = start + (source.startsWith('(?:', start) ? 3 : 1);
+  while (source[at] !== ')') {
+    if (source[at] === '|') {
+      texts.push('');
+      at++;
+      continue;
+    }
+    const piece = literalCharacter(source, at);
+    if (piece === null) return null;
+    texts.push(`${texts.pop()}${piece.texts[0]}`);
+    at = piece.end;
+  }
+  return { texts, end: at + 1 };
 }
 
 /** An escaped ASCII punctuation mark, or a character that means itself. */
@@ -96,22 +136,37 @@ const tails: Readonly<Record<string, (rest: string) => boolean>> = {
   '([/?]|$)': (rest) => rest === '' || /^[/?]/.test(rest),
 };
 
+/** A configuration's expressions are checked, checked as part of a policy and used: they are compiled once. */
+const compiledBefore = new BoundedMap<string, Regex>(2048);
+
 /** Compiles a pattern; throws an Error that says what RE2 does not take (back-references and look-around among it). */
 export function compileRegex(source: string): Regex {
+  const known = compiledBefore.get(source);
+  if (known !== undefined) return known;
+  const regex = compile(source);
+  compiledBefore.set(source, regex);
+  return regex;
+}
+
+function compile(source: string): Regex {
   const compiled = RE2JS.compile(source);
-  const { prefix, tail } = splitLiteral(source);
+  const { prefixes, tail } = splitLiteral(source);
   const testTail = textStart.test(source) && Object.hasOwn(tails, tail) ? tails[tail] : undefined;
   return {
     source,
     groupNames: Object.keys(compiled.namedGroups()),
-    prefix,
+    prefixes,
     isAnchored: isAnchored(source),
     test(text) {
-      if (!text.startsWith(prefix)) return false;
-      return testTail === undefined ? compiled.test(text) : testTail(text.slice(prefix.length));
+      for (const prefix of prefixes) {
+        if (!text.startsWith(prefix)) continue;
+        if (testTail === undefined) return compiled.test(text);
+        if (testTail(text.slice(prefix.length))) return true;
+      }
+      return false;
     },
     match(text) {
-      if (!text.startsWith(prefix)) return null;
+      if (!prefixes.some((prefix) => text.startsWith(prefix))) return null;
       const matcher = compiled.matcher(text);
       return matcher.find() ? matcher.getNamedGroups() : null;
     },

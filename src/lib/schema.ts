@@ -3,10 +3,11 @@
  * number, a number where text is expected, one item where a list is expected. Nothing is read that loses something.
  * Each schema carries a `ValueKind`, from which the reference, the JSON Schema and `config print` are made.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Address, type AddressRules, formatAddress, parseAddress } from './address.ts';
 import { formatDuration, parseDuration } from './duration.ts';
 import { parseNetwork } from './ip-network.ts';
+import { messageOf } from './message-of.ts';
 import { nearestWord } from './nearest-word.ts';
 
 export type JsonSchema = { readonly [key: string]: unknown };
@@ -44,7 +45,7 @@ export function scalar<T>(kind: ValueKind, parse: (value: unknown) => T): z.ZodT
       if (value === undefined) throw new Unfit('is required');
       return parse(value);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       const found =
         error instanceof Unfit
           ? ''

@@ -8,6 +8,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { messageOf } from '../lib/message-of.ts';
 
 type Texts = Readonly<Record<string, string>>;
 
@@ -181,7 +182,7 @@ function readTexts(path: string): [string, string][] | null {
   try {
     parsed = JSON.parse(source.replace(/^\uFEFF/, ''));
   } catch (error) {
-    throw new Error(`${path}: not valid JSON: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new Error(`${path}: not valid JSON: ${messageOf(error)}`, {
       cause: error,
     });
   }

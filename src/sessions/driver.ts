@@ -6,7 +6,7 @@ import type { Random } from '../lib/random.ts';
 import type { SessionStore } from './store.ts';
 
 /**
- * A place where sessions are kept. A driver is one file in `drivers/` and one line in `registry.ts`; its section of the
+ * A place where sessions are kept. A driver is one file (or folder) in `drivers/` and one line in `registry.ts`; its section of the
  * configuration (`session.<name>`), the documentation and the contract suite follow from that line.
  */
 export interface SessionDriver<Config extends z.ZodType | null = z.ZodType | null> {

@@ -1,3 +1,4 @@
+import { UndecipherableValue } from './column-cipher.ts';
 import type { Storage } from './storage.ts';
 import { literal } from './upsert.ts';
 
@@ -13,6 +14,7 @@ export interface QueuedMail {
 
 export interface ClaimedMail {
   readonly id: string;
+  /** Empty where it cannot be deciphered: the others that were claimed with it go their way. */
   readonly payload: string;
   readonly expiresAt: number;
   /** How often it was claimed, this time included; from 1. */
@@ -56,6 +58,15 @@ export function createMailQueue({ database: { sql }, cipher }: Storage): MailQue
       .select(({ fn }) => fn.countAll<number>().as('count'))
       .executeTakeFirstOrThrow();
     return Number(count);
+  };
+
+  const readPayload = (id: string, payload: Uint8Array): string => {
+    try {
+      return cipher.decrypt(placeOf(id), payload).toString();
+    } catch (error) {
+      if (error instanceof UndecipherableValue) return '';
+      throw error;
+    }
   };
 
   return {
@@ -114,7 +125,7 @@ export function createMailQueue({ database: { sql }, cipher }: Storage): MailQue
         .execute();
       return rows.map(({ id, payload, expires_at, attempts }) => ({
         id,
-        payload: cipher.decrypt(placeOf(id), payload).toString(),
+        payload: readPayload(id, payload),
         expiresAt: expires_at,
         attempts,
       }));

@@ -26,6 +26,7 @@ import { startChild } from '../support/child.ts';
 import { eventually } from '../support/eventually.ts';
 import { fakeClock, seededRandom } from '../support/fake-clock.ts';
 import { recordingLogger } from '../support/recording-logger.ts';
+import { storedSessions } from '../support/stored-session.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporary-folder.ts';
 
 /** What the files are for: restarts, crashes, broken disks and foreign hands. */
@@ -69,20 +70,7 @@ async function restart(store: SessionStore): Promise<SessionStore> {
   return openStore();
 }
 
-function record(over: Partial<StoredSession> = {}): StoredSession {
-  return {
-    key: random.bytes(32).toString('base64url'),
-    version: 1,
-    publicId: random.bytes(12).toString('base64url'),
-    userId: 'john',
-    sid: null,
-    createdAt: start,
-    expiresAt: start + 3_600_000,
-    lastActivity: start,
-    sealed: random.bytes(120),
-    ...over,
-  };
-}
+const record = storedSessions(random, start);
 
 async function insertAll(store: SessionStore, sessions: readonly StoredSession[]): Promise<void> {
   expect(await Promise.all(sessions.map(async (session) => store.insert(session)))).toEqual(

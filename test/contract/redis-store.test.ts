@@ -14,6 +14,7 @@ import { freePort } from '../support/free-port.ts';
 import { openRelay } from '../support/relay.ts';
 import { recordingLogger } from '../support/recording-logger.ts';
 import { missingRedis, type RedisServer, startRedisServer } from '../support/redis-server.ts';
+import { storedSessions } from '../support/stored-session.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 import { createTestCertificate, type TestCertificate } from '../support/test-authority.ts';
 import { openRedis } from './redis-places.ts';
@@ -28,20 +29,7 @@ const clock = systemClock;
 const start = clock.now();
 const random = seededRandom('redis store');
 
-function record(over: Partial<StoredSession> = {}): StoredSession {
-  return {
-    key: random.bytes(32).toString('base64url'),
-    version: 1,
-    publicId: random.bytes(12).toString('base64url'),
-    userId: 'john',
-    sid: null,
-    createdAt: start,
-    expiresAt: start + 3_600_000,
-    lastActivity: start,
-    sealed: random.bytes(200),
-    ...over,
-  };
-}
+const record = storedSessions(random, start);
 
 describe.skipIf(missing !== undefined && !mustBeComplete)('the Redis session store', () => {
   const stores: SessionStore[] = [];
@@ -444,7 +432,7 @@ describe.skipIf(missing !== undefined && !mustBeComplete)('the Redis session sto
     test('the stores of several realms share the connections; the last to close closes them', async () => {
       const section = { host: '127.0.0.1', port: server.port };
       const { redisConfig } = await import('./redis-places.ts');
-      const { redisDriver } = await import('../../src/sessions/drivers/redis.ts');
+      const { redisDriver } = await import('../../src/sessions/drivers/redis/redis-driver.ts');
       const { systemRandom } = await import('../../src/lib/random.ts');
       const config = redisConfig(section);
       const deps = { clock, random: systemRandom, logger: recordingLogger() };

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type SessionStore, type StoredSession, StoreUnavailable } from '../../src/sessions/store.ts';
 import { mustBeComplete } from '../support/environment.ts';
 import { fakeClock, seededRandom } from '../support/fake-clock.ts';
+import { storedSessions } from '../support/stored-session.ts';
 import { sessionStoreHarnesses, type StorePlace } from './session-store-harnesses.ts';
 
 /** What `src/sessions/store.ts` says, sentence by sentence, of every driver of the registry. */
@@ -11,20 +12,7 @@ const clock = fakeClock();
 const start = clock.now();
 const random = seededRandom('session store contract');
 
-function record(over: Partial<StoredSession> = {}): StoredSession {
-  return {
-    key: random.bytes(32).toString('base64url'),
-    version: 1,
-    publicId: random.bytes(12).toString('base64url'),
-    userId: 'john',
-    sid: null,
-    createdAt: start,
-    expiresAt: start + 3_600_000,
-    lastActivity: start,
-    sealed: random.bytes(200),
-    ...over,
-  };
-}
+const record = storedSessions(random, start);
 
 /** Keys in an order that no store promises to have. */
 const keysOf = (sessions: readonly StoredSession[]): string[] => sessions.map(({ key }) => key).toSorted();

@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { announce } from '../support/announce.ts';
 import { startChild } from '../support/child.ts';
-import { gatewayCommand } from '../support/environment.ts';
+import { findProgram, gatewayCommand, mustBeComplete } from '../support/environment.ts';
 import { eventually } from '../support/eventually.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { runRow } from './run-row.ts';
@@ -44,6 +44,22 @@ describe('faults of the folder of sessions', () => {
       await hold(2);
       await rm(filler);
     });
+  });
+
+  test.skipIf(findProgram('prlimit') === undefined && !mustBeComplete)('F41c', async () => {
+    const { pid, port } = await startReplica({ filesystem: { path: await startFolder() } });
+    const row = { id: 'F41c', fault: 'files: none may be written (size limit)', ports: [port] } as const;
+    const limit = (size: string): Promise<unknown> =>
+      run('prlimit', ['--pid', String(pid), `--fsize=${size}:`]);
+    const { refused } = await runRow({ ...row, refuses: 'writes' }, async ({ hold }) => {
+      await limit('0');
+      await eventually('signing in is refused', 10_000, async () => {
+        return (await signIn(port)).status === 503 || undefined;
+      });
+      await hold(2);
+      await limit('unlimited');
+    });
+    expect(refused).toBeGreaterThan(0);
   });
 
   test('F41b', async () => {

@@ -185,16 +185,24 @@ describe.skipIf(missing !== undefined && !mustBeComplete)('faults of gateways', 
     const [well, wrong] = (await startReplicas(sectionOf(redis))) as [Replica, Replica];
     const row = { id: 'F38', fault: 'a gateway with another session secret, then the right one' };
     await runRow({ ...row, ports: [well.port] }, async ({ load, hold }) => {
+      /** What the other gateway says of the sessions that the load does not end meanwhile. */
+      const seen = async (): Promise<readonly (number | string)[]> => {
+        const answers = new Map<string, number | string>();
+        for (const cookie of load.living()) {
+          const answer = await ask(wrong.port, PRIVATE, cookie);
+          answers.set(cookie, answer.header('set-cookie') ?? answer.status);
+        }
+        const living = load.living().filter((cookie) => answers.has(cookie));
+        expect(living.length).toBeGreaterThan(3);
+        return [...new Set(living.map((cookie) => answers.get(cookie) ?? ''))];
+      };
       await wrong.stop();
       await wrong.start({ ...sectionOf(redis), secret: 'a-secret-that-nobody-else-has' });
-      for (const cookie of load.living()) {
-        const answer = await ask(wrong.port, PRIVATE, cookie);
-        expect([answer.status, answer.header('set-cookie')]).toEqual([503, undefined]);
-      }
+      expect(await seen()).toEqual([503]);
       await hold();
       await wrong.stop();
       await wrong.start();
-      for (const cookie of load.living()) expect((await ask(wrong.port, PRIVATE, cookie)).status).toBe(200);
+      expect(await seen()).toEqual([200]);
     });
   });
 

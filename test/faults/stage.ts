@@ -1,7 +1,7 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 
 import { type Child, startChild } from '../support/child.ts';
 import { gatewayCommand, root } from '../support/environment.ts';
@@ -29,6 +29,7 @@ export interface Replica {
   readonly folder: string;
   readonly usersFile: string;
   readonly configurationFile: string;
+  readonly pid: number;
   readonly exitCode: number | null;
   output(): string;
   signal(name: NodeJS.Signals): void;
@@ -70,6 +71,7 @@ export async function startReplica(session: Section): Promise<Replica> {
       }),
     );
   let child: Child;
+  let isMeantToRun = false;
   const start = async (over: Section = session): Promise<void> => {
     await write(over);
     child = startChild(gatewayCommand, ['--config', configurationFile], { cwd: folder.path });
@@ -79,11 +81,14 @@ export async function startReplica(session: Section): Promise<Replica> {
       return answer.status === 200 || undefined;
     });
     if (!isUp) throw new Error(`the gateway did not start:\n${child.output()}`);
+    isMeantToRun = true;
   };
   await mkdir(join(folder.path, '.cache'), { mode: 0o700 });
   onTestFinished(async () => {
+    const hasDied = isMeantToRun && child.hasExited;
     await child?.stop();
     await folder.remove();
+    expect(hasDied ? child.output().slice(-4000) : '', 'a gateway ended by itself').toBe('');
   });
   await start();
   return {
@@ -91,16 +96,23 @@ export async function startReplica(session: Section): Promise<Replica> {
     folder: folder.path,
     usersFile,
     configurationFile,
+    get pid() {
+      return child.pid;
+    },
     get exitCode() {
       return child.exitCode;
     },
     output: () => child.output(),
     signal: (name) => child.signal(name),
     async kill() {
+      isMeantToRun = false;
       child.signal('SIGKILL');
       await child.stop();
     },
-    stop: () => child.stop(),
+    async stop() {
+      isMeantToRun = false;
+      await child.stop();
+    },
     start,
   };
 }

@@ -20,6 +20,8 @@ export interface RedisSentinelsOptions {
   readonly withAccessControl?: boolean;
   /** Default 2. */
   readonly replicas?: number;
+  /** The port by which others reach the first master; given its own. Default: its own. */
+  readonly wayToMaster?: (port: number) => Promise<number>;
   /** After how many milliseconds of silence a Sentinel takes a server for dead; default 1000. */
   readonly downAfter?: number;
 }
@@ -31,7 +33,7 @@ const watcher = { username: 'watcher', password: 'of-the-watcher' };
 
 /** Returns when the replicas follow and each Sentinel knows all others. */
 export async function startRedisSentinels(options: RedisSentinelsOptions = {}): Promise<RedisSentinels> {
-  const { tls, withAccessControl = false, replicas = 2, downAfter = 1000 } = options;
+  const { tls, withAccessControl = false, replicas = 2, downAfter = 1000, wayToMaster } = options;
   const common = { ...(tls ? { tls } : {}), ...(withAccessControl ? { administrator } : {}) };
   const user = (one: { username: string; password: string }, rules: string): string =>
     `user ${one.username} on >${one.password} ${rules}`;
@@ -49,9 +51,13 @@ export async function startRedisSentinels(options: RedisSentinelsOptions = {}): 
       ]
     : [];
   const master = await startRedisServer({ ...common, lines: ofServers });
+  const masterPort = wayToMaster ? await wayToMaster(master.port) : master.port;
+  // As a replica, later, it is known by the same port.
+  if (masterPort !== master.port)
+    await master.ask('CONFIG', 'SET', 'replica-announce-port', String(masterPort));
   const copies = await Promise.all(
     Array.from({ length: replicas }, () =>
-      startRedisServer({ ...common, lines: [...ofServers, `replicaof 127.0.0.1 ${master.port}`] }),
+      startRedisServer({ ...common, lines: [...ofServers, `replicaof 127.0.0.1 ${masterPort}`] }),
     ),
   );
   const ofSentinels = withAccessControl
@@ -73,7 +79,7 @@ export async function startRedisSentinels(options: RedisSentinelsOptions = {}): 
         ...common,
         sentinel: true,
         lines: [
-          `sentinel monitor ${MASTER_NAME} 127.0.0.1 ${master.port} 2`,
+          `sentinel monitor ${MASTER_NAME} 127.0.0.1 ${masterPort} 2`,
           `sentinel down-after-milliseconds ${MASTER_NAME} ${downAfter}`,
           `sentinel failover-timeout ${MASTER_NAME} 3000`,
           ...ofSentinels,

@@ -21,7 +21,14 @@ export interface Relay {
   close(): Promise<void>;
 }
 
-export async function openRelay(port: number): Promise<Relay> {
+export interface RelayOptions {
+  /** Where it listens; default 127.0.0.1 and a free port. */
+  readonly at?: { readonly host: string; readonly port: number };
+  /** Answers say the second text where the server said the first one, as behind an address translation; of equal length. */
+  readonly translates?: readonly [string, string];
+}
+
+export async function openRelay(port: number, { at, translates }: RelayOptions = {}): Promise<Relay> {
   const sockets = new Set<Socket>();
   let target = port;
   let isSilent = false;
@@ -56,8 +63,9 @@ export async function openRelay(port: number): Promise<Relay> {
       });
     };
     sockets.add(socket);
-    socket.on('data', (bytes: Buffer) => {
+    socket.on('data', (sent: Buffer) => {
       if (isSwallowed(direction)) return;
+      const bytes = direction === 'answers' && translates ? translated(sent, translates) : sent;
       if (waiting > 0 || delayMs > 0 || Number.isFinite(bytesPerSecond)) later(bytes);
       else other().write(bytes);
     });
@@ -74,7 +82,7 @@ export async function openRelay(port: number): Promise<Relay> {
     keep(far, 'answers', () => near);
   });
   const listen = async (port: number): Promise<number> => {
-    server.listen(port, '127.0.0.1');
+    server.listen(port, at?.host ?? '127.0.0.1');
     await once(server, 'listening');
     return (server.address() as AddressInfo).port;
   };
@@ -85,7 +93,7 @@ export async function openRelay(port: number): Promise<Relay> {
     for (const socket of sockets) socket.destroy();
     await closed;
   };
-  const ownPort = await listen(0);
+  const ownPort = await listen(at?.port ?? 0);
   return {
     port: ownPort,
     cut,
@@ -108,4 +116,8 @@ export async function openRelay(port: number): Promise<Relay> {
     },
     close: cut,
   };
+}
+
+function translated(bytes: Buffer, [from, to]: readonly [string, string]): Buffer {
+  return Buffer.from(bytes.toString('latin1').replaceAll(from, to), 'latin1');
 }

@@ -14,6 +14,9 @@ import {
   RedisTimeout,
 } from '../redis.ts';
 import type { Timers } from '../timers.ts';
+import { racedDial } from './raced-dial.ts';
+import { createSettling, WAIT } from './settling.ts';
+import type { RedisSource } from './source.ts';
 import { asError, type Bell, createBell, within } from './waiting.ts';
 
 /**
@@ -21,7 +24,8 @@ import { asError, type Bell, createBell, within } from './waiting.ts';
  * whenever it falls. A lane is `ready` or not; what is asked for while none is ready fails at once with the reason.
  *
  * Every half second each lane is asked for a sign of life (and behind Sentinels for its role). What does not answer within
- * a second is dropped, so that a server that is cut off without a word holds nobody up when it is back.
+ * a second is dropped, so that a server that is cut off without a word holds nobody up when it is back. While most
+ * Sentinels are out of reach a replica must follow the server, or it is not believed to be the master.
  */
 export interface RedisLink {
   /**
@@ -32,10 +36,11 @@ export interface RedisLink {
   /** Whether a server that has not seen the latest writes may take the place of this one. */
   mayBeReplaced(): boolean;
   /**
-   * Sends writes that must outlive this server. Where it may be replaced it rejects unless a replica has them within
-   * 300 ms and no other server is becoming master; they may be done all the same. They must write something.
+   * Sends a write that must outlive this server. Where it may be replaced it rejects unless a replica has the write within
+   * 300 ms and no other server is becoming master; it may be done all the same. Where nobody could take the master's place
+   * it waits for nothing.
    */
-  settle(commands: readonly RedisCommand[]): Promise<RedisReply[]>;
+  settle(command: RedisCommand): Promise<RedisReply>;
   /** Resolves when the first attempt of each lane has ended: null when they succeeded, else why one did not. */
   readonly firstAttempt: Promise<Error | null>;
   /** Resolves when the server is reached for the first time; never, when `close` comes before. */
@@ -45,9 +50,6 @@ export interface RedisLink {
 }
 
 export type Purpose = 'read' | 'write';
-
-/** `under way`: what is written now may be lost, even when a replica has confirmed it. */
-export type Replacement = 'none' | 'possible' | 'under way';
 
 interface SendOptions {
   readonly asBuffers?: boolean;
@@ -61,6 +63,8 @@ export interface RedisLinkOptions {
   readonly connections: number;
   /** How often a read is repeated. */
   readonly retries: number;
+  /** A write without consequence, to see whether replicas follow. */
+  readonly mark: RedisCommand;
 }
 
 export interface RedisLinkDeps {
@@ -69,57 +73,28 @@ export interface RedisLinkDeps {
   readonly logger: Logger;
 }
 
-/** Where the server is. */
-export interface RedisSource {
-  /** Null while nobody knows. */
-  address(): RedisAddress | null;
-  /** Why there is no address. */
-  readonly trouble: Error | null;
-  /** Whether the server's role must be asked, as it may change. */
-  readonly hasRoles: boolean;
-  replacement(): Replacement;
-  /** Learns what is true now of address and replacement. False when somebody who should know does not answer at once. */
-  askNow(): Promise<boolean>;
-  /** Calls `onChange` whenever the address or the trouble changes. */
-  open(onChange: () => void): void;
-  /** The address is (not) in doubt. */
-  setDoubt(isDoubtful: boolean): void;
-  close(): void;
-}
-
-/** A server that stays where it is. */
-export function fixedSource(address: RedisAddress): RedisSource {
-  return {
-    address: () => address,
-    trouble: null,
-    hasRoles: false,
-    replacement: () => 'none',
-    askNow: async () => true,
-    open() {},
-    setDoubt() {},
-    close() {},
-  };
+/** It may be that another server has become master and nobody could say so. */
+class Unwatched extends Error {
+  override name = 'Unwatched';
 }
 
 /** The server at this address is not the master (any more). */
-export class NotMaster extends Error {
+class NotMaster extends Error {
   override name = 'NotMaster';
 }
 
-/** For one replica, and for so many milliseconds. */
-const WAIT = ['WAIT', '1', '300'];
 const SIGN_OF_LIFE_EVERY = 500;
 const SIGN_OF_LIFE_WITHIN = 1000;
 /** For repeating a read, from its first failure on. */
 const REPEAT_WITHIN = 400;
 const BACKOFF_FIRST = 40;
 const BACKOFF_MOST = 800;
-/** A dial that hangs for this long gets company: a packet that was lost costs seconds otherwise. */
-const IMPATIENT_AFTER = 1000;
 
 interface Lane {
   /** Null while not ready. */
   connection: RedisConnection | null;
+  /** Where the connection leads, or the last one did. */
+  address: RedisAddress | null;
   /** Why it is not ready. */
   trouble: Error;
   /** The first dial after a fall, for as long as it may soon succeed; resolves however it ends. */
@@ -144,6 +119,7 @@ export function openRedisLink(
 
   const lanes = Array.from({ length: Math.max(1, options.connections) }, (): Lane => ({
     connection: null,
+    address: null,
     trouble: new Error('not connected yet'),
     redial: null,
     bell: createBell(timers),
@@ -162,7 +138,7 @@ export function openRedisLink(
     const [one, two, three, ...spare] = lanes;
     if (one === undefined || two === undefined) return lanes;
     if (three === undefined) return purpose === 'read' ? [one, two] : [two, one];
-    if (purpose === 'settle') return [three];
+    if (purpose === 'settle') return [three, two];
     return purpose === 'read' ? [one, ...spare, two] : [two, ...spare, one];
   };
   const preferences = {
@@ -220,10 +196,17 @@ export function openRedisLink(
   const probe = async (connection: RedisConnection): Promise<void> => {
     const ping = connection.send(['PING']).catch(acceptRefusedPing);
     const role = source.hasRoles ? connection.send(['ROLE']) : null;
-    const [, reply] = await within(SIGN_OF_LIFE_WITHIN, timers, Promise.all([ping, role]));
+    // A master that is cut off from Sentinels and replicas does not know that it has been replaced.
+    const isInDoubt = !source.isWatched() && source.replacement() !== 'none';
+    const followers = isInDoubt
+      ? Promise.all([connection.send(options.mark), connection.send(WAIT)]).then(([, count]) => Number(count))
+      : null;
+    const [, reply, count] = await within(SIGN_OF_LIFE_WITHIN, timers, Promise.all([ping, role, followers]));
     if (reply === null) return;
     const name = Array.isArray(reply) ? reply[0] : null;
     if (name !== 'master') throw new NotMaster(`the server has the role ${String(name)}`);
+    if (count !== null && count < 1)
+      throw new Unwatched('no replica follows and few Sentinels answer: another server may be master');
   };
 
   const dial = (address: RedisAddress, lane: Lane): Promise<RedisConnection> => {
@@ -240,7 +223,7 @@ export function openRedisLink(
         throw error;
       }
     };
-    const { connection, giveUp } = raced(attempt, options.timeout, timers);
+    const { connection, giveUp } = racedDial(attempt, options.timeout, timers);
     lane.giveUp = giveUp;
     return connection;
   };
@@ -292,6 +275,7 @@ export function openRedisLink(
         }
         if (connection.fault !== null) throw connection.fault;
         lane.connection = connection;
+        lane.address = address;
         endRedial(lane);
         lane.tried.resolve(null);
         noteReady();
@@ -362,6 +346,16 @@ export function openRedisLink(
     }
   };
 
+  const settling = createSettling({
+    source,
+    findLane() {
+      const { connection = null, address = null } = readyLane('settle') ?? {};
+      if (connection === null || address === null) throw troubleOf('settle');
+      return { connection, address };
+    },
+    onReadOnly: ringAll,
+  });
+
   source.open(() => {
     for (const lane of lanes) lane.giveUp();
     ringAll();
@@ -374,17 +368,9 @@ export function openRedisLink(
     ),
     firstConnection: connected.promise,
     mayBeReplaced: () => source.replacement() !== 'none',
-    async settle(commands) {
-      if (source.replacement() === 'none') return attempt('write', commands, undefined);
-      const master = source.address();
-      const replies = await attempt('settle', [...commands, WAIT], undefined);
-      const replicas = replies.pop();
-      if (typeof replicas !== 'number' || replicas < 1) throw new Error('no replica has confirmed the write');
-      // A replica that is being promoted has left this master, and it may have been another one that confirmed.
-      if (!(await source.askNow())) throw new Error('a Sentinel does not say whether the master stays');
-      if (source.replacement() === 'under way' || !isSameRedisAddress(source.address(), master))
-        throw new Error('another server is becoming master, which may not know the write');
-      return replies;
+    async settle(command) {
+      if (source.replacement() !== 'none') return settling.settle(command);
+      return (await attempt('write', [command], undefined))[0] ?? null;
     },
     send(purpose, commands, sendOptions) {
       if (state.closed) return Promise.reject(new Error('the connections are closed'));
@@ -412,30 +398,4 @@ class Fallen extends Error {
     super(fault.message, { cause: fault });
     this.lane = lane;
   }
-}
-
-/** A dial that may take `limit`; while it hangs, short ones are tried beside it, one at a time. The first to succeed counts. */
-function raced(
-  dial: (limit: number) => Promise<RedisConnection>,
-  limit: number,
-  timers: Timers,
-): { readonly connection: Promise<RedisConnection>; giveUp(): void } {
-  const { promise, resolve, reject } = Promise.withResolvers<RedisConnection>();
-  let isOver = false;
-  const succeed = (connection: RedisConnection): void => {
-    if (isOver) connection.close();
-    else resolve(connection);
-    isOver = true;
-  };
-  const fail = (error: unknown): void => {
-    isOver = true;
-    reject(asError(error));
-  };
-  const tryBeside = (): void => {
-    if (!isOver)
-      dial(Math.min(IMPATIENT_AFTER, limit)).then(succeed, () => timers.after(BACKOFF_MOST / 4, tryBeside));
-  };
-  timers.after(IMPATIENT_AFTER, tryBeside);
-  dial(limit).then(succeed, fail);
-  return { connection: promise, giveUp: () => fail(new RedisTimeout('the dial was given up')) };
 }

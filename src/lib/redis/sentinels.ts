@@ -13,7 +13,7 @@ import {
   type RedisReply,
 } from '../redis.ts';
 import type { Timers } from '../timers.ts';
-import type { RedisSource, Replacement } from './link.ts';
+import type { RedisSource, Replacement } from './source.ts';
 import { asError, type Bell, createBell, within } from './waiting.ts';
 
 /**
@@ -53,8 +53,8 @@ export class SentinelTrouble extends Error {
 const ASK_EVERY = 1000;
 const ASK_IN_DOUBT_EVERY = 250;
 const ANSWER_WITHIN = 500;
-/** Where a logout waits for it. */
-const ASK_NOW_WITHIN = 130;
+/** Where a sign-in or sign-out waits for it, which has half a second. */
+const ASK_NOW_WITHIN = 400;
 /** A Sentinel is dialed for no longer, as others can be asked. */
 const DIAL_WITHIN = 1000;
 /** Each Sentinel gets this lead before the next one in the order is asked at start. */
@@ -65,6 +65,8 @@ interface Opinion {
   readonly address: RedisAddress;
   readonly epoch: number;
   readonly replacement: Replacement;
+  /** Whether a replica is known that could be master, be it out of reach for this Sentinel. */
+  readonly hasReplicas: boolean;
 }
 
 interface Sentinel {
@@ -170,7 +172,7 @@ export function openSentinels(options: SentinelOptions, deps: SentinelDeps): Red
     sentinel.opinion = {
       address: redisAddress(host, Number(port)),
       epoch: Number((master.status === 'fulfilled' && fieldOf(master.value, 'config-epoch')) || 0),
-      replacement: replacementIn(
+      ...futureIn(
         port,
         master.status === 'fulfilled' ? master.value : null,
         replicas.status === 'fulfilled' ? replicas.value : null,
@@ -211,9 +213,19 @@ export function openSentinels(options: SentinelOptions, deps: SentinelDeps): Red
     }
   };
 
+  const isWatched = (): boolean =>
+    sentinels.filter((sentinel) => sentinel.opinion !== null).length * 2 > sentinels.length;
+
   const askAll = async (): Promise<boolean> => {
     const answers = await Promise.allSettled(
-      sentinels.map((sentinel) => sentinel.connection && ask(sentinel, sentinel.connection, ASK_NOW_WITHIN)),
+      sentinels.map(async (sentinel) => {
+        if (sentinel.connection === null) return;
+        await ask(sentinel, sentinel.connection, ASK_NOW_WITHIN).catch((error: unknown) => {
+          // It is asked again at once, and left out while it does not answer.
+          sentinel.bell.ring();
+          throw error;
+        });
+      }),
     );
     return answers.every(({ status }) => status === 'fulfilled');
   };
@@ -225,7 +237,10 @@ export function openSentinels(options: SentinelOptions, deps: SentinelDeps): Red
       return trouble;
     },
     hasRoles: true,
-    replacement: () => replacement,
+    // A few Sentinels that see no replica may be those that are cut off.
+    replacement: () =>
+      replacement === 'none' && opinion?.hasReplicas === true && !isWatched() ? 'possible' : replacement,
+    isWatched,
     askNow() {
       // All who ask in one turn share a round, which begins after they asked.
       nextRound ??= Promise.resolve().then(() => {
@@ -275,15 +290,20 @@ function fieldOf(reply: RedisReply, name: string): string | null {
  * Whether another server will be master soon. The Sentinel that leads a failover says so from its beginning, some time
  * before a replica is promoted, until it names the new master.
  */
-function replacementIn(port: string, master: RedisReply, replicas: RedisReply): Replacement {
+function futureIn(
+  port: string,
+  master: RedisReply,
+  replicas: RedisReply,
+): Pick<Opinion, 'replacement' | 'hasReplicas'> {
   const isFailingOver = (fieldOf(master, 'flags') ?? '').includes('failover_in_progress');
-  if (isFailingOver && fieldOf(master, 'port') === port) return 'under way';
-  if (!Array.isArray(replicas)) return 'possible';
+  if (isFailingOver && fieldOf(master, 'port') === port)
+    return { replacement: 'under way', hasReplicas: true };
+  if (!Array.isArray(replicas)) return { replacement: 'possible', hasReplicas: true };
   const candidates = (replicas as readonly RedisReply[]).filter(
-    (replica) =>
-      !/[so]_down/.test(fieldOf(replica, 'flags') ?? '') && fieldOf(replica, 'slave-priority') !== '0',
+    (replica) => fieldOf(replica, 'slave-priority') !== '0',
   );
-  return candidates.length === 0 ? 'none' : 'possible';
+  const isUp = candidates.some((replica) => !/[so]_down/.test(fieldOf(replica, 'flags') ?? ''));
+  return { replacement: isUp ? 'possible' : 'none', hasReplicas: candidates.length > 0 };
 }
 
 /** Fisher and Yates. */

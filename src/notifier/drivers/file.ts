@@ -6,6 +6,7 @@
 import { mkdir, open, readdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { createDurableFiles, removeFile } from '../../lib/durable-file.ts';
+import { messageOf } from '../../lib/message-of.ts';
 import { createTurns } from '../../lib/turns.ts';
 import type { FileNotifierConfig } from '../config.ts';
 import { type MailMessage, type Notifier, NotifierUnavailable } from '../notifier.ts';
@@ -29,7 +30,7 @@ export function openFileNotifier(config: FileNotifierConfig): Notifier {
         await mkdir(folder, { recursive: true, mode: 0o700 });
         await job();
       } catch (error) {
-        const cause = error instanceof Error ? error.message : String(error);
+        const cause = messageOf(error);
         throw new NotifierUnavailable(`${path}: cannot be written: ${cause}`, {
           temporary: true,
           cause: error,

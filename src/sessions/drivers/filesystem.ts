@@ -6,6 +6,7 @@ import { crc32 } from 'node:zlib';
 
 import { createDurableFiles, removeFile, syncFolder, TEMPORARY_SUFFIX } from '../../lib/durable-file.ts';
 import { FolderHeld, type FolderLock, lockFolder } from '../../lib/folder-lock.ts';
+import { messageOf } from '../../lib/message-of.ts';
 import { path, section } from '../../lib/schema.ts';
 import { createTurns } from '../../lib/turns.ts';
 import type { DriverDeps, SessionDriver } from '../driver.ts';
@@ -280,10 +281,6 @@ function unusable(root: string, error: unknown): Error {
   return new Error(`session.filesystem.path: ${root} cannot be used: ${messageOf(error)}: ${mend}`, {
     cause: error,
   });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Reads all files into the table; answers the first number that no file has had. */

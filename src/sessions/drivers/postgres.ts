@@ -12,6 +12,7 @@ import { postgresShape } from '../../lib/postgres-config.ts';
 import type { QueryAnswer } from '../../lib/postgres/connection.ts';
 import { errorCode, PostgresRefused } from '../../lib/postgres/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
+import { messageOf } from '../../lib/message-of.ts';
 import { duration, integer, section } from '../../lib/schema.ts';
 import { tlsOptions } from '../../lib/tls-options.ts';
 import type { SessionDriver } from '../driver.ts';
@@ -248,7 +249,7 @@ function openStore(postgres: Postgres, place: Place): SessionStore {
       }
     } catch (error) {
       if (errorCode(error) === '42P01') isPrepared = false;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       throw new StoreUnavailable(`the session store in PostgreSQL cannot answer: ${reason}`, {
         cause: error,
       });

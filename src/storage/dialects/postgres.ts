@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { ConnectionOptions } from 'node:tls';
 import { PostgresAdapter, PostgresQueryCompiler } from 'kysely';
 
+import { messageOf } from '../../lib/message-of.ts';
 import { openPostgres, type PostgresOptions } from '../../lib/postgres.ts';
 import type { QueryAnswer } from '../../lib/postgres/connection.ts';
 import { errorCode, PostgresRefused, PostgresUnavailable } from '../../lib/postgres/errors.ts';
@@ -149,7 +150,7 @@ function toError(error: unknown): Error {
     return new StorageUnfit(`storage.postgres.${error.setting}: ${error.message}`);
   }
   const code = errorCode(error);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (code === '40001' || code === '40P01') return new StorageConflict(`PostgreSQL: ${message} (${code})`);
   if (code === '42501') {
     return new StorageUnfit(

@@ -2,6 +2,7 @@ import { createHmac, hash } from 'node:crypto';
 import { watch } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { messageOf } from '../../lib/message-of.ts';
 import type { Random } from '../../lib/random.ts';
 import { BackendUnavailable, isPossiblePassword } from '../backend.ts';
 import type { PasswordChange, PasswordCheck, UserBackend } from '../backend.ts';
@@ -278,8 +279,6 @@ function goneBetween(before: Directory, after: Directory): readonly string[] {
     .filter(([key, person]) => isThere(person) && !isThere(after.people.get(key)))
     .map(([, person]) => person.profile.username);
 }
-
-const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 
 /**
  * Watches the folder of the file and, where the file is reached over links, the folder where it really lies: editors

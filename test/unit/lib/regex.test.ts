@@ -3,6 +3,12 @@ import { RE2JS } from 're2js';
 import { describe, expect, it } from 'vitest';
 import { compileRegex } from '../../../src/lib/regex.ts';
 
+/** As many beginnings as are told apart. */
+const fourLetters = Array.from(
+  { length: 16 },
+  (_, index) => `/${index.toString(2).padStart(4, '0').replaceAll('0', 'a').replaceAll('1', 'b')}`,
+);
+
 describe('compileRegex', () => {
   it.each([
     ['^/public', '/public', true],
@@ -61,14 +67,20 @@ describe('compileRegex', () => {
     ['^/a\\.b', '/a.b', true],
     ['^/ab?', '/a', true],
     ['^/a|^/b', '', false],
-    ['^/(a|b)', '/', true],
+    ['^/(a|b)', ['/a', '/b'], true],
+    ['^/(?:a|b\\.c|)/(d|e)f?', ['/a/d', '/a/e', '/b.c/d', '/b.c/e', '//d', '//e'], true],
+    ['^/(a|b)?c', '/', true],
+    ['^/(a|[b])', '/', true],
+    ['^/(?P<User>a|b)', '/', true],
+    ['^/(?i:a|b)', '/', true],
+    ['^/(a|b)(a|b)(a|b)(a|b)(a|b)', fourLetters, true],
     ['^/[|]', '/', true],
     ['(?i)^/a', '', true],
     ['(?m)^/a', '', false],
     ['/a', '', false],
     ['^\\d', '', true],
-  ])('%s begins with "%s", anchored: %s', (source, prefix, isAnchored) => {
-    expect(compileRegex(source)).toMatchObject({ prefix, isAnchored });
+  ])('%s begins with %j, anchored: %s', (source, begin, isAnchored) => {
+    expect(compileRegex(source)).toMatchObject({ prefixes: [begin].flat(), isAnchored });
   });
 
   it('takes no shortcut that changes an answer', () => {
@@ -89,6 +101,10 @@ describe('compileRegex', () => {
       '[^/]*$',
       '(|a)',
       '{2}',
+      '(a|ab)$',
+      '(?:a|b|)(/.*)?$',
+      '(a|b)*$',
+      '(a|\\.b)[^/]+',
     );
     const source = fc
       .tuple(fc.constantFrom('^', '\\A', '', '(?i)^', '(?m)^'), literal, tail)
