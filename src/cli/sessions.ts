@@ -140,7 +140,9 @@ const revoke: Task = {
       throw new Failure(noSession(user, id));
     const count = id === undefined ? await sessions.endAllOf(user, 'revoked') : 1;
     io.out(
-      json ? formatJson({ ended: count }) : `${count} ${count === 1 ? 'session' : 'sessions'} of ${user} ended.\n`,
+      json
+        ? formatJson({ ended: count })
+        : `${count} ${count === 1 ? 'session' : 'sessions'} of ${user} ended.\n`,
     );
     const ended = before.filter(({ publicId }) => id === undefined || publicId === id);
     return { username: user, count, ended: ended.map(({ publicId }) => publicId), example: ended[0] ?? null };

@@ -57,7 +57,7 @@ export function createMailQueue({ database: { sql }, cipher }: Storage): MailQue
       .selectFrom(table)
       .select(({ fn }) => fn.countAll<number>().as('count'))
       .executeTakeFirstOrThrow();
-    return Number(count);
+    return count;
   };
 
   const readPayload = (id: string, payload: Uint8Array): string => {

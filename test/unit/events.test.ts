@@ -268,7 +268,11 @@ const rows: readonly {
   {
     happens: (events) => events.reloaded({ rules: 3, waiting: ['log', 'storage'] }),
     counts: ['sallyport_reloads_total{success="true"} 1'],
-    audit: { event: 'configuration.reloaded', username: null, details: { rules: 3, waiting: 'log, storage' } },
+    audit: {
+      event: 'configuration.reloaded',
+      username: null,
+      details: { rules: 3, waiting: 'log, storage' },
+    },
   },
   {
     happens: (events) => events.reloadRefused('it has errors'),

@@ -1,6 +1,10 @@
 import { expect, test } from 'vitest';
 
-import { answerForMetrics, createWorkerMetrics, type MetricsWorker } from '../../../src/cli/worker-metrics.ts';
+import {
+  answerForMetrics,
+  createWorkerMetrics,
+  type MetricsWorker,
+} from '../../../src/cli/worker-metrics.ts';
 import type { MetricFamily } from '../../../src/lib/metrics.ts';
 import { fakeTimers } from '../../support/fake-timers.ts';
 

@@ -23,7 +23,13 @@ beforeEach(async () => {
   read = () => Promise.resolve([family]);
   listener = createMetricsListener(
     { path: '/metrics', maxHeaderSize: 4096, readTimeout: 6000, writeTimeout: 6000, idleTimeout: 30_000 },
-    { read: () => (readings++, read()), onError: (error) => void errors.push(error) },
+    {
+      read() {
+        readings++;
+        return read();
+      },
+      onError: (error) => void errors.push(error),
+    },
   );
   await listener.listen({ port: 0, host: '127.0.0.1' });
   base = `http://127.0.0.1:${(listener.server.address() as AddressInfo).port}`;

@@ -1,13 +1,27 @@
 import { expect, test } from 'vitest';
 
-import { createMetricRegistry, formatMetrics, joinMetrics, type MetricFamily } from '../../../src/lib/metrics.ts';
+import {
+  createMetricRegistry,
+  formatMetrics,
+  joinMetrics,
+  type MetricFamily,
+} from '../../../src/lib/metrics.ts';
 
 test('is written as Prometheus reads it', async () => {
   const registry = createMetricRegistry();
-  const requests = registry.counter({ name: 'requests', help: 'How many.\nAnd \\ more', labels: ['code', 'text'] });
+  const requests = registry.counter({
+    name: 'requests',
+    help: 'How many.\nAnd \\ more',
+    labels: ['code', 'text'],
+  });
   registry.counter({ name: 'never', help: 'Never asked for.' });
   const state = registry.gauge({ name: 'state', help: 'How it is.', joining: 'min' });
-  const seconds = registry.histogram({ name: 'seconds', help: 'How long.', labels: ['code'], buckets: [0.1, 1] });
+  const seconds = registry.histogram({
+    name: 'seconds',
+    help: 'How long.',
+    labels: ['code'],
+    buckets: [0.1, 1],
+  });
   requests.of({ code: '200', text: 'a "b"\n\\' }).value++;
   requests.of({ text: 'a "b"\n\\', code: '200' }).value += 2;
   requests.of({ code: '404', text: '' }).value++;
@@ -33,7 +47,9 @@ seconds_count{code="200"} 4
 
 test('looks before it reads, and a look that fails spoils nothing', async () => {
   const registry = createMetricRegistry();
-  const [depth, lost] = ['depth', 'lost'].map((name) => registry.gauge({ name, help: '', joining: 'max' }).of({}));
+  const [depth, lost] = ['depth', 'lost'].map((name) =>
+    registry.gauge({ name, help: '', joining: 'max' }).of({}),
+  );
   registry.beforeReading(async () => {
     await Promise.resolve();
     if (depth) depth.value = 3;
@@ -48,14 +64,22 @@ test('looks before it reads, and a look that fails spoils nothing', async () => 
 });
 
 test('several processes are joined: counts are added, states as each metric says', async () => {
-  const read = async (count: number, up: number, depth: number, took: number): Promise<readonly MetricFamily[]> => {
+  const read = async (
+    count: number,
+    up: number,
+    depth: number,
+    took: number,
+  ): Promise<readonly MetricFamily[]> => {
     const registry = createMetricRegistry();
     registry.counter({ name: 'count', help: '', labels: ['of'] }).of({ of: 'a' }).value = count;
     if (count > 1) registry.counter({ name: 'more', help: '' }).of({}).value = 1;
     registry.gauge({ name: 'up', help: '', joining: 'min' }).of({}).value = up;
     registry.gauge({ name: 'depth', help: '', joining: 'max' }).of({}).value = depth;
     registry.gauge({ name: 'memory', help: '', joining: 'sum' }).of({}).value = 10;
-    registry.histogram({ name: 'took', help: '', buckets: [1] }).of({}).observe(took);
+    registry
+      .histogram({ name: 'took', help: '', buckets: [1] })
+      .of({})
+      .observe(took);
     // As it comes from another process.
     return JSON.parse(JSON.stringify(await registry.read())) as MetricFamily[];
   };

@@ -5,7 +5,12 @@ import type { MailNotice } from '../../../src/notifier/messages.ts';
 import { eventually } from '../../support/eventually.ts';
 import { fakeClock } from '../../support/fake-clock.ts';
 
-const john = { username: 'john', displayName: 'John Doe', emails: ['john@example.com', 'b@example.com'], groups: [] };
+const john = {
+  username: 'john',
+  displayName: 'John Doe',
+  emails: ['john@example.com', 'b@example.com'],
+  groups: [],
+};
 const from = {
   ip: '203.0.113.5',
   userAgent: 'a browser',
@@ -42,22 +47,25 @@ const kinds: readonly (readonly [Notice, link: string, text: string])[] = [
   [{ kind: 'new-sign-in', unknown: 'device' }, 'settings/sessions', 'from a device that was not used before'],
 ];
 
-test.each(kinds)('$kind goes to the first address, with time, place and a way to act', (notice, link, text) => {
-  const { notices, mails } = setUp();
-  notices.tell(john, from, notice);
-  expect(mails).toHaveLength(1);
-  const [mail] = mails;
-  expect(mail).toMatchObject({
-    kind: notice.kind,
-    to: { name: 'John Doe', address: 'john@example.com' },
-    createdAt: 1_800_000_000_000,
-    content: { domain: 'auth.example.com', link: { url: `https://auth.example.com/${link}` } },
-  });
-  expect(mail?.content.paragraphs.join(' ')).toContain(text);
-  const details = mail?.content.details.map(([, value]) => value);
-  expect(details).toContain('203.0.113.5');
-  expect(details).toContain('device of a browser');
-});
+test.each(kinds)(
+  '$kind goes to the first address, with time, place and a way to act',
+  (notice, link, text) => {
+    const { notices, mails } = setUp();
+    notices.tell(john, from, notice);
+    expect(mails).toHaveLength(1);
+    const [mail] = mails;
+    expect(mail).toMatchObject({
+      kind: notice.kind,
+      to: { name: 'John Doe', address: 'john@example.com' },
+      createdAt: 1_800_000_000_000,
+      content: { domain: 'auth.example.com', link: { url: `https://auth.example.com/${link}` } },
+    });
+    expect(mail?.content.paragraphs.join(' ')).toContain(text);
+    const details = mail?.content.details.map(([, value]) => value);
+    expect(details).toContain('203.0.113.5');
+    expect(details).toContain('device of a browser');
+  },
+);
 
 test('nobody is told without a notifier or without an address, and nothing fails', () => {
   const { notices, mails, lost } = setUp();
