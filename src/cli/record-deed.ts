@@ -1,4 +1,5 @@
 import type { AuditEntry } from '../events/event-table.ts';
+import { messageOf } from '../lib/message-of.ts';
 import { createAuditLog } from '../storage/audit-log.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { CliIo } from './io.ts';
@@ -11,8 +12,14 @@ export async function recordDeed(
 ): Promise<void> {
   const at = storage.clock.now();
   try {
-    await createAuditLog(storage).insert({ at, event, username, ip, details: { ...details, by: 'operator' } });
+    await createAuditLog(storage).insert({
+      at,
+      event,
+      username,
+      ip,
+      details: { ...details, by: 'operator' },
+    });
   } catch (error) {
-    io.err(`warning: this is done, but not in the audit log: ${(error as Error).message}\n`);
+    io.err(`warning: this is done, but not in the audit log: ${messageOf(error)}\n`);
   }
 }
