@@ -182,6 +182,7 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
     const subjects = subjectsOf(attempt, attempt.proof);
     // Who is banned already costs one question and no writing.
     if (await bans.findInForce(subjects, clock.now())) return null;
+    if (budgets.length === 0) return [];
     for (let round = 0; ; round++) {
       const now = clock.now();
       const used = await use(budgets, now);
