@@ -2,9 +2,20 @@ import { describe, expect, test } from 'vitest';
 
 import type { CompletedFactor, FactorMethod, ProofDemand } from '../../../src/decision/factors.ts';
 import type { Level } from '../../../src/decision/target.ts';
-import { nextStep, type NextStep, type SecondFactorMethod, type Situation } from '../../../src/login/next-step.ts';
+import {
+  nextStep,
+  type NextStep,
+  type SecondFactorMethod,
+  type Situation,
+} from '../../../src/login/next-step.ts';
 
-type Row = [level: 0 | 1 | 2, required: Level | null, usesTwoFactor: boolean, home: boolean, step: NextStep['kind']];
+type Row = [
+  level: 0 | 1 | 2,
+  required: Level | null,
+  usesTwoFactor: boolean,
+  home: boolean,
+  step: NextStep['kind'],
+];
 
 const both = [false, true];
 /** Every situation there is without demands for certain proofs, for somebody with an authenticator. */
@@ -69,7 +80,12 @@ describe('the next step', () => {
   ][] = [
     ['nobody has looked yet', null, ['totp'], { kind: 'second-factor', methods: ['totp', 'recovery-code'] }],
     ['what the person has', ['totp'], ['totp'], { kind: 'second-factor', methods: ['totp'] }],
-    ['only recovery codes are left', ['recovery-code'], [], { kind: 'second-factor', methods: ['recovery-code'] }],
+    [
+      'only recovery codes are left',
+      ['recovery-code'],
+      [],
+      { kind: 'second-factor', methods: ['recovery-code'] },
+    ],
     ['none, and one can be added', [], ['totp'], { kind: 'enrol', methods: ['totp'] }],
     ['none, and none can be added', [], [], { kind: 'out-of-reach' }],
   ];
@@ -114,7 +130,14 @@ describe('the next step', () => {
       [shown('password'), shown('recovery-code')],
       { kind: 'second-factor', methods: ['totp'] },
     ],
-    ['one factor, which must be the authenticator', 1, 'one_factor', totp, [shown('password')], { kind: 'second-factor', methods: ['totp'] }],
+    [
+      'one factor, which must be the authenticator',
+      1,
+      'one_factor',
+      totp,
+      [shown('password')],
+      { kind: 'second-factor', methods: ['totp'] },
+    ],
     ['a rule that denies says so itself', 1, 'deny', totp, [shown('password')], { kind: 'target' }],
   ];
   test.each(proofs)('certain proofs: %s', (_what, level, required, demand, factors, step) => {
