@@ -345,7 +345,9 @@ export async function createGateway(config: Configuration, deps: GatewayDeps): P
       core = built;
       if (certificate) http.setCertificate(certificate);
       if (!sameUsers) await before.users.close();
-      const waiting = FIXED.filter((key) => !isDeepStrictEqual(valueAt(next, key), valueAt(before.config, key)));
+      const waiting = FIXED.filter(
+        (key) => !isDeepStrictEqual(valueAt(next, key), valueAt(before.config, key)),
+      );
       events.reloaded({ rules: next.access_control.rules.length, waiting });
     },
 

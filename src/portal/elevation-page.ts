@@ -87,7 +87,6 @@ export function createElevationPages(deps: ElevationPageDeps): readonly Route[] 
           back: backIn(request),
           going: goingOf(request, target),
           address: address === undefined ? null : maskAddress(address),
-          needsCode: !standing.elevated && !(standing.canSkip && standing.needsSecondFactor),
           sent: choice(request.query.get('sent'), SENT),
           secondFactor: methods[0] ?? null,
           needsSecondFactor: standing.needsSecondFactor,

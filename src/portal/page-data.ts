@@ -189,13 +189,11 @@ export interface ElevationPage {
   readonly going: Going;
   /** Where the code goes to, masked; null for a person without a mail address. */
   readonly address: string | null;
-  /** A code from the mail is asked for, or would do. */
-  readonly needsCode: boolean;
   /** A code was sent; `later`: the mail server has not taken it yet. */
   readonly sent: 'now' | 'later' | null;
   /** The second factor that is asked for, or would do; null when there is none. */
   readonly secondFactor: 'totp' | 'recovery-code' | null;
-  /** It is asked for, whether there is a code or not. */
+  /** It comes first: a code from the mail does not do in its place. */
   readonly needsSecondFactor: boolean;
   /** A key `elevation.error.<code>`. */
   readonly error: 'code' | 'second-factor' | 'missing' | 'not-sent' | 'busy' | null;

@@ -9,7 +9,7 @@ export function ElevationView({ page, base, t }: ViewProps<ElevationPage>): JSX.
   const { error, secondFactor, address } = page;
   const action = (path: string): string =>
     `${base}form/elevation/${path}?${new URLSearchParams({ back: page.back, ...page.going, ...(page.sent && { sent: page.sent }) })}`;
-  const byMail = page.needsCode && !(page.needsSecondFactor && secondFactor !== null);
+  const byMail = !page.needsSecondFactor;
   return (
     <>
       <h1>{t.text('elevation.heading')}</h1>
