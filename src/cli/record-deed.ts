@@ -11,7 +11,13 @@ export async function recordDeed(
 ): Promise<void> {
   const at = storage.clock.now();
   try {
-    await createAuditLog(storage).insert({ at, event, username, ip, details: { ...details, by: 'operator' } });
+    await createAuditLog(storage).insert({
+      at,
+      event,
+      username,
+      ip,
+      details: { ...details, by: 'operator' },
+    });
   } catch (error) {
     io.err(`warning: this is done, but not in the audit log: ${(error as Error).message}\n`);
   }

@@ -6,12 +6,7 @@ import { type Ban, type BanKind, createBans } from '../storage/bans.ts';
 import { formatTable } from './format-table.ts';
 import type { CliIo } from './io.ts';
 import { recordDeed } from './record-deed.ts';
-import {
-  addStorageOptions,
-  CommandFailure,
-  type StorageOptions,
-  withStorage,
-} from './storage-options.ts';
+import { addStorageOptions, CommandFailure, type StorageOptions, withStorage } from './storage-options.ts';
 
 interface BanOptions extends StorageOptions {
   readonly duration: string;

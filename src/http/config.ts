@@ -81,8 +81,12 @@ export const certificatesDirectorySchema = path()
 /** `telemetry` */
 export const telemetrySchema = section({
   metrics: section({
-    enabled: flag().prefault(false).describe('Serves metrics for Prometheus, on a listener of their own; see docs/metrics.md.'),
-    address: address(listenerRules(9959)).prefault('tcp://:9959/metrics').describe(
+    enabled: flag()
+      .prefault(false)
+      .describe('Serves metrics for Prometheus, on a listener of their own; see docs/metrics.md.'),
+    address: address(listenerRules(9959))
+      .prefault('tcp://:9959/metrics')
+      .describe(
         'Where metrics are served. Nobody is asked who he is: let only the inner network reach it, or take `tcp://127.0.0.1:9959/metrics`.',
       ),
     buffers: section({

@@ -204,8 +204,7 @@ export async function createHttpServer(
     setCertificate(certificate) {
       if (tls) (server as unknown as TlsServer).setSecureContext({ ...certificate, minVersion: 'TLSv1.2' });
     },
-    listen: (address) =>
-      listenOn(server, address, (error) => logger.error({ error }, 'the listener failed')),
+    listen: (address) => listenOn(server, address, (error) => logger.error({ error }, 'the listener failed')),
     close: (deadline) =>
       new Promise((resolve) => {
         draining = true;

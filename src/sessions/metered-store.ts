@@ -5,7 +5,16 @@ import type { SessionStore } from './store.ts';
 /** Is told of each operation that a store did not answer at once. */
 export type StoreMeter = (operation: StoreOperation, seconds: number, success: boolean) => void;
 
-export type StoreOperation = 'find' | 'activity' | 'insert' | 'replace' | 'touch' | 'delete' | 'list' | 'sweep' | 'ping';
+export type StoreOperation =
+  | 'find'
+  | 'activity'
+  | 'insert'
+  | 'replace'
+  | 'touch'
+  | 'delete'
+  | 'list'
+  | 'sweep'
+  | 'ping';
 
 /** The same store, measured. */
 export function meterStore(store: SessionStore, meter: StoreMeter, stopwatch: Stopwatch): SessionStore {
