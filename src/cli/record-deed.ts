@@ -1,4 +1,5 @@
 import type { AuditEntry } from '../events/event-table.ts';
+import { messageOf } from '../lib/message-of.ts';
 import { createAuditLog } from '../storage/audit-log.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { CliIo } from './io.ts';
@@ -19,6 +20,6 @@ export async function recordDeed(
       details: { ...details, by: 'operator' },
     });
   } catch (error) {
-    io.err(`warning: this is done, but not in the audit log: ${(error as Error).message}\n`);
+    io.err(`warning: this is done, but not in the audit log: ${messageOf(error)}\n`);
   }
 }

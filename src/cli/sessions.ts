@@ -12,8 +12,15 @@ import { endByPublicId, type SessionView, sessionView } from '../portal/sessions
 import { addConfigOptions, type ConfigOptions } from './config-options.ts';
 import { formatTable } from './format-table.ts';
 import type { CliIo } from './io.ts';
+import { type Revoked, tellRevoked } from './tell-revoked.ts';
 
-/** Opens the sessions that the gateways of this configuration share. Tests put their own in the place. */
+/** What the command does to the world. Tests put their own in the place. */
+export interface SessionsCommandDeps {
+  /** Opens the sessions that the gateways of this configuration share. */
+  readonly open: OpenSharedSessions;
+  readonly tell: typeof tellRevoked;
+}
+
 export type OpenSharedSessions = (config: Configuration, io: CliIo) => Promise<GatewaySessions>;
 
 interface SessionsOptions extends ConfigOptions {
@@ -26,16 +33,20 @@ interface SessionsOptions extends ConfigOptions {
 interface Task {
   /** What is wrong with the options. */
   readonly check?: (options: SessionsOptions) => string | null;
-  readonly run: (sessions: GatewaySessions, options: SessionsOptions, io: CliIo) => Promise<void>;
+  /** What was ended, if anything was. */
+  readonly run: (sessions: GatewaySessions, options: SessionsOptions, io: CliIo) => Promise<Revoked | void>;
 }
 
 /** `sallyport sessions`: who is signed in where, and an end to it, beside the running gateways and through their store. */
-export function sessionsCommand(io: CliIo, open: OpenSharedSessions = openShared): Command {
+export function sessionsCommand(
+  io: CliIo,
+  deps: SessionsCommandDeps = { open: openShared, tell: tellRevoked },
+): Command {
   const sub = (name: string, description: string, task: Task): Command =>
     addConfigOptions(new Command(name).description(description))
       .requiredOption('--user <name>', 'whose sessions; the name as the user backend spells it')
       .option('--json', 'print JSON')
-      .action((options: SessionsOptions) => perform(task, options, io, open));
+      .action((options: SessionsOptions) => perform(task, options, io, deps));
   return new Command('sessions')
     .description('list and end the sessions that gateways share over Redis or PostgreSQL')
     .addCommand(sub('list', 'list the sessions of a person', list))
@@ -62,7 +73,7 @@ async function perform(
   { check, run }: Task,
   options: SessionsOptions,
   io: CliIo,
-  open: OpenSharedSessions,
+  { open, tell }: SessionsCommandDeps,
 ): Promise<void> {
   const fail = (message: string): void => {
     io.err(`sallyport: ${message}\n`);
@@ -79,7 +90,8 @@ async function perform(
   let failure: string | null = null;
   try {
     sessions = await open(config, io);
-    await run(sessions, options, io);
+    const revoked = await run(sessions, options, io);
+    if (revoked) await tell(revoked, config, io);
   } catch (error) {
     failure = describe(error);
   } finally {
@@ -122,12 +134,18 @@ const revoke: Task = {
   check: ({ id, all = false }) =>
     (id === undefined) === all ? null : 'sessions revoke takes either --id <id> or --all',
   async run(sessions, { user, id, json }, io) {
+    // Afterwards nobody knows whom to tell. What cannot be read can still be ended.
+    const before = await sessions.listOf(user).catch(() => []);
     if (id !== undefined && !(await endByPublicId(sessions, user, id)))
       throw new Failure(noSession(user, id));
-    const ended = id === undefined ? await sessions.endAllOf(user, 'revoked') : 1;
+    const count = id === undefined ? await sessions.endAllOf(user, 'revoked') : 1;
     io.out(
-      json ? formatJson({ ended }) : `${ended} ${ended === 1 ? 'session' : 'sessions'} of ${user} ended.\n`,
+      json
+        ? formatJson({ ended: count })
+        : `${count} ${count === 1 ? 'session' : 'sessions'} of ${user} ended.\n`,
     );
+    const ended = before.filter(({ publicId }) => id === undefined || publicId === id);
+    return { username: user, count, ended: ended.map(({ publicId }) => publicId), example: ended[0] ?? null };
   },
 };
 

@@ -115,7 +115,7 @@ function createBuckets(bounds: readonly number[]): Buckets {
     observe(value) {
       let i = 0;
       while (i < bounds.length && value > (bounds[i] as number)) i++;
-      counts[i]!++;
+      counts[i] = (counts[i] as number) + 1;
       sum += value;
     },
     samples(labels) {

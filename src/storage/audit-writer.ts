@@ -50,15 +50,19 @@ export function createAuditWriter({ timers, clock, onLost, limit = 2000 }: Audit
   const work = (): void => {
     if (log === null || working !== null || cancelPause !== null) return;
     if (waiting.length === 0 && lost === 0) return;
-    working = writeAll(log).then((isDone) => {
-      working = null;
-      if (!isDone && !isClosed) {
-        cancelPause = timers.after(PAUSE, () => {
-          cancelPause = null;
-          work();
-        });
-      } else if (isDone) work();
-    });
+    working = workOnce(log);
+  };
+
+  const workOnce = async (into: AuditLog): Promise<void> => {
+    const isDone = await writeAll(into);
+    working = null;
+    if (isDone) work();
+    else if (!isClosed) {
+      cancelPause = timers.after(PAUSE, () => {
+        cancelPause = null;
+        work();
+      });
+    }
   };
 
   /** False when the storage does not answer; what could not be written still waits. */

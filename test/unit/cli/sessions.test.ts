@@ -3,7 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { GatewayPayload, GatewaySessions } from '../../../src/authn/gateway-session.ts';
-import { type OpenSharedSessions, sessionsCommand } from '../../../src/cli/sessions.ts';
+import {
+  type OpenSharedSessions,
+  sessionsCommand,
+  type SessionsCommandDeps,
+} from '../../../src/cli/sessions.ts';
+import type { Revoked } from '../../../src/cli/tell-revoked.ts';
 import { openMemoryStore } from '../../../src/sessions/drivers/memory.ts';
 import { createSealer } from '../../../src/sessions/seal.ts';
 import { openSessions } from '../../../src/sessions/sessions.ts';
@@ -39,8 +44,10 @@ const random = seededRandom('sessions command');
 const clock = fakeClock();
 let sessions: GatewaySessions;
 let closed = 0;
+let told: Revoked[] = [];
 beforeEach(() => {
   closed = 0;
+  told = [];
   sessions = openSessions<GatewayPayload>({
     timers: fakeTimers(),
     store: openMemoryStore({}, { clock }),
@@ -73,8 +80,9 @@ async function run(
   args: readonly string[],
   {
     store = 'redis',
+    tell = async (revoked) => void told.push(revoked),
     open = () => Promise.resolve({ ...sessions, close: () => Promise.resolve(void closed++) }),
-  }: { store?: keyof typeof STORES; open?: OpenSharedSessions } = {},
+  }: { store?: keyof typeof STORES; open?: OpenSharedSessions; tell?: SessionsCommandDeps['tell'] } = {},
 ): Promise<{ out: string; err: string; code: number }> {
   const result = { out: '', err: '', code: 0 };
   const io = {
@@ -84,7 +92,7 @@ async function run(
     exit: (code: number) => void (result.code = code),
   };
   const path = join(folder, `${store}.yml`);
-  await sessionsCommand(io, open).parseAsync([...args, '-c', path], { from: 'user' });
+  await sessionsCommand(io, { open, tell }).parseAsync([...args, '-c', path], { from: 'user' });
   return result;
 }
 
@@ -152,6 +160,7 @@ describe('sessions revoke', () => {
     const { out, code } = await run(['revoke', '--user', 'john', '--id', one]);
     expect([out, code]).toEqual(['1 session of john ended.\n', 0]);
     expect((await sessions.listOf('john')).map(({ publicId }) => publicId)).toEqual([other]);
+    expect(told).toMatchObject([{ username: 'john', count: 1, ended: [one] }]);
     const again = await run(['revoke', '--user', 'john', '--id', one]);
     expect([again.out, again.code]).toEqual(['', 1]);
     expect(again.err).toContain(`john has no session ${one}`);
@@ -168,6 +177,8 @@ describe('sessions revoke', () => {
     expect((await run(['revoke', '--user', 'john', '--all'])).out).toBe('2 sessions of john ended.\n');
     expect(await sessions.listOf('john')).toEqual([]);
     expect(await sessions.listOf('harry')).toHaveLength(1);
+    expect(told).toMatchObject([{ username: 'john', count: 2, example: { userId: 'john' } }]);
+    expect(told[0]?.ended).toHaveLength(2);
     expect((await run(['revoke', '--user', 'john', '--all', '--json'])).out).toBe('{\n  "ended": 0\n}\n');
   });
 

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 
 import type { PasswordAttempt } from '../../../src/factors/password-factor.ts';
+import type { Regulation } from '../../../src/factors/throttle.ts';
 import { BackendUnavailable } from '../../../src/users/backend.ts';
 import { fakeUsers } from '../authn/fakes.ts';
-import { fakePassword, REGULATION } from './fakes.ts';
+import { fakePassword } from './fakes.ts';
 
-function setUp(over: Partial<typeof REGULATION> = {}) {
+function setUp(over: Partial<Regulation> = {}) {
   const users = fakeUsers({
     john: { password: 'secret', groups: ['dev'] },
     gone: { password: 'secret', disabled: true },

@@ -8,6 +8,10 @@ import { fakeThrottle } from './fakes.ts';
 
 const JOHN: ThrottledAttempt = { username: 'john', ip: '203.0.113.5', proof: 'password' };
 
+function down(): Promise<never> {
+  return Promise.reject(new StorageUnavailable('down'));
+}
+
 /** Tries and fails; whether the secret was looked at. */
 async function fail(throttle: Throttle, over: Partial<ThrottledAttempt> = {}): Promise<boolean> {
   const attempt = await throttle.begin({ ...JOHN, ...over });
@@ -209,9 +213,6 @@ describe('at one time', () => {
 
 describe('without an answer of the storage', () => {
   const broken = { takeBack: down, clear: down };
-  function down(): Promise<never> {
-    return Promise.reject(new StorageUnavailable('down'));
-  }
 
   test('nothing is tried', async () => {
     const store = createMemoryThrottleStore();

@@ -73,7 +73,25 @@ test('the list begins with the own session, then goes by the last use', async ()
     session('own', { lastActivity: 2 }),
     session('newest', { lastActivity: 3 }),
   ];
-  const actions = createSessionActions(fakeSessions([all], []).sessions);
+  const actions = createSessionActions(fakeSessions([all], []).sessions, { sessionsRevoked() {} });
   const listed = await actions.list(session('own'));
   expect(listed.map(({ publicId }) => publicId)).toEqual(['own', 'newest', 'oldest']);
+});
+
+test('what a person ends is told with the address, and nothing when nothing ended', async () => {
+  const told: unknown[] = [];
+  const { sessions } = fakeSessions([[session('other')], []], ['key of other']);
+  const counts = [2, 0];
+  const actions = createSessionActions(
+    { ...sessions, endAllOf: () => Promise.resolve(counts.shift() ?? 0) },
+    { sessionsRevoked: (event) => void told.push(event) },
+  );
+  expect(await actions.end(session('own'), 'other', '203.0.113.5')).toBe(true);
+  expect(await actions.end(session('own'), 'other', '203.0.113.5')).toBe(false);
+  expect(await actions.endOthers(session('own'), '203.0.113.6')).toBe(2);
+  expect(await actions.endOthers(session('own'), '203.0.113.6')).toBe(0);
+  expect(told).toEqual([
+    { username: 'john', ip: '203.0.113.5', count: 1, by: 'person' },
+    { username: 'john', ip: '203.0.113.6', count: 2, by: 'person' },
+  ]);
 });
