@@ -100,7 +100,7 @@ const CLIENTS = 10_000;
 /** Failures that a secret other than the password has where `max_retries` is 0: codes are short, and always limited. */
 const CODE_RETRIES = 10;
 /** Milliseconds to wait, and to count again, while attempts under way have used the budget up and no ban stands yet. */
-const UNDECIDED = [50, 100, 200, 400, 800];
+const UNDECIDED = [50, 100, 200, 400, 800, 1600];
 
 const PROOFS: Readonly<Record<Proof, { readonly isPassword: boolean; readonly logged: string }>> = {
   password: { isPassword: true, logged: '1FA' },
