@@ -21,6 +21,7 @@ import { createPasswordReset } from './login/password-reset.ts';
 import { createReauthentication } from './login/reauthentication.ts';
 import type { SecondFactor } from './login/second-factor.ts';
 import type { AccountFlows } from './portal/account-routes.ts';
+import { deviceSummary } from './portal/sessions-device.ts';
 import { createOneTimeCodes } from './storage/one-time-codes.ts';
 import { createRateBuckets } from './storage/rate-buckets.ts';
 import { createResetLinks } from './storage/reset-links.ts';
@@ -106,6 +107,7 @@ export function openGatewayAccounts(deps: GatewayAccountsDeps): GatewayAccounts 
             mail: stored.mail,
             throttle,
             hasSecondFactor: async (username) => (await secondFactor.enrolled(username)).length > 0,
+            deviceOf: deviceSummary,
             clock,
             timers,
             random,
@@ -125,6 +127,7 @@ export function openGatewayAccounts(deps: GatewayAccountsDeps): GatewayAccounts 
                 mail,
                 newPassword,
                 jobs,
+                deviceOf: deviceSummary,
                 clock,
                 random,
                 events,

@@ -25,8 +25,8 @@ export interface AuthnRequest {
 }
 
 /**
- * What a scheme finds: nothing that concerns it, somebody, or credentials that do not hold. It throws `StoreUnavailable` or
- * `BackendUnavailable` when it cannot know.
+ * What a scheme finds: nothing that concerns it, somebody, or credentials that do not hold. It throws `StoreUnavailable`,
+ * `BackendUnavailable` or `StorageUnavailable` when it cannot know.
  */
 export type SchemeResult = Identity | 'skip' | 'failure';
 

@@ -37,7 +37,7 @@ export function encryptionCommand(io: CliIo): Command {
       sub('change-key', 'encrypt every value with a new key; may be stopped and run again')
         .option(
           '--new-encryption-key <key>',
-          'the new key; without it, all goes from storage.previous_encryption_keys to storage.encryption_key',
+          'the new key; without it, all goes from storage.accepted_encryption_keys to storage.encryption_key',
         )
         .action((options: EncryptionOptions) => change(options, io)),
     );
@@ -81,7 +81,7 @@ async function change(options: EncryptionOptions, io: CliIo): Promise<void> {
     }
     io.out(
       next === undefined
-        ? 'Everything is encrypted with storage.encryption_key: the former keys can be removed from storage.previous_encryption_keys.\n'
+        ? 'Everything is encrypted with storage.encryption_key: the former keys can be removed from storage.accepted_encryption_keys.\n'
         : 'Everything is encrypted with the new key: set it as storage.encryption_key now.\n',
     );
   });
@@ -105,7 +105,7 @@ async function withValues(
           `the schema has version ${version}, not ${migrations.length}: run "sallyport storage migrate up" first`,
         );
       }
-      await run(database, [storage.encryption_key, ...storage.previous_encryption_keys], deps);
+      await run(database, [storage.encryption_key, ...storage.accepted_encryption_keys], deps);
     } finally {
       await database.close();
     }

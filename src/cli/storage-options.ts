@@ -138,11 +138,11 @@ function overridden(configured: StorageConfig | undefined, options: StorageOptio
     const [issue] = result.error.issues;
     throw new CommandFailure(`storage.${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`);
   }
-  const { previous_encryption_keys, retention } = configured ?? result.data;
+  const { accepted_encryption_keys, retention } = configured ?? result.data;
   // What has no option (tls, timeout, further servers) stays as it is configured.
   return {
     ...result.data,
-    previous_encryption_keys,
+    accepted_encryption_keys,
     retention,
     [engine]: { ...result.data[engine], ...existing, ...pick(result.data[engine], engineKeys[engine]) },
   };

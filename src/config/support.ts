@@ -8,16 +8,7 @@ interface Gap {
   isConfigured(config: Configuration): boolean;
 }
 
-const optionalSections = [
-  'storage',
-  'notifier',
-  'identity_validation',
-  'totp',
-  'webauthn',
-  'password_policy',
-  'ntp',
-  'privacy_policy',
-] as const;
+const optionalSections = ['storage', 'notifier', 'totp', 'webauthn', 'ntp', 'privacy_policy'] as const;
 
 const gaps: readonly Gap[] = [
   {

@@ -14,7 +14,7 @@ const prefixes = ['SALLYPORT_', 'AUTHELIA_'];
 const others = /^SALLYPORT_(?:NODE|CONFIG)(?:_|$)/;
 /** What Kubernetes sets for a Service named like us: `SALLYPORT_SERVICE_HOST`, `SALLYPORT_PORT=tcp://10.0.0.1:9091`. */
 const serviceLink = /^(?:SERVICE_(?:HOST|PORT)(?:_|=)|PORT_\d+_(?:TCP|UDP)(?:_|=)|PORT=(?:tcp|udp):\/\/)/;
-const secretEnding = /(?:^|_)(?:key|secrets?|password|token|certificate_chain)$/;
+const secretEnding = /(?:^|_)(?:keys?|secrets?|password|token|certificate_chain)$/;
 const noSecrets =
   /^(?:server\.tls\.key|tls_key|authentication_backend\.disable_reset_password|identity_providers\.oidc\.lifespans\..*)$/;
 

@@ -173,9 +173,15 @@ export const duoSchema = section({
 
 /** `regulation` */
 export const regulationSchema = section({
-  modes: words('user', 'ip').prefault(['user']).describe('What is banned: the name, the address, or both.'),
-  max_retries: integer(0).prefault(3).describe('Failed attempts before a ban; 0 switches bans off.'),
-  find_time: duration().prefault('2m').describe('Span in which failed attempts count; at most `ban_time`.'),
+  modes: words('user', 'ip')
+    .prefault(['user'])
+    .describe('What is banned: the name, the address (IPv6: its /64), or both.'),
+  max_retries: integer(0)
+    .prefault(3)
+    .describe(
+      'Wrong passwords before a ban; 0 switches bans off. As many wrong codes of one kind a person has in `ban_time`; with 0, ten.',
+    ),
+  find_time: duration().prefault('2m').describe('Span in which wrong passwords count; at most `ban_time`.'),
   ban_time: duration().prefault('5m').describe('How long a ban lasts.'),
 }).superRefine((regulation, context) => {
   if (regulation.find_time > regulation.ban_time) {

@@ -93,8 +93,10 @@ export interface ThrottleDeps {
 
 /** Milliseconds after which `allows` asks for bans again. */
 export const BAN_AGE = 2000;
-/** Clients of whom `allows` remembers when it asked. */
-const ALLOWED_LIMIT = 10_000;
+/** Milliseconds in which one refusal of a client stands in the log of attempts: nobody fills a disk by being refused. */
+const REFUSAL_STEP = 10_000;
+/** Clients that are remembered; the oldest goes. */
+const CLIENTS = 10_000;
 /** Failures that a secret other than the password has where `max_retries` is 0: codes are short, and always limited. */
 const CODE_RETRIES = 10;
 /** Milliseconds to wait, and to count again, while attempts under way have used the budget up and no ban stands yet. */
@@ -109,6 +111,8 @@ const PROOFS: Readonly<Record<Proof, { readonly isPassword: boolean; readonly lo
   'elevation-code': { isPassword: false, logged: 'Elevation' },
   'reset-link': { isPassword: false, logged: 'Reset' },
 };
+
+const keyOf = ({ ip, username }: ThrottledClient): string => `${addressShare(ip)} ${username}`;
 
 /** What is counted, and how many of it may be under way or wrong in a window. */
 interface Budget {
@@ -129,7 +133,8 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
   const { modes, max_retries: retries, find_time: findTime, ban_time: banTime } = regulation;
   // Of this process only: nothing can be learnt from the digest of a mistyped password, and an unknown name has no secret.
   const nameKey = random.bytes(32);
-  let askedAt = new BoundedMap<string, number>(ALLOWED_LIMIT);
+  let askedAt = new BoundedMap<string, number>(CLIENTS);
+  const refusedAt = new BoundedMap<string, number>(CLIENTS);
 
   const nameOf = ({ username, isUnknown }: Pick<ThrottledAttempt, 'username' | 'isUnknown'>): string => {
     if (!isUnknown) return username;
@@ -175,10 +180,12 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
   const admit = async (attempt: ThrottledAttempt): Promise<readonly Used[] | null> => {
     const budgets = budgetsOf(attempt);
     const subjects = subjectsOf(attempt, attempt.proof);
+    // Who is banned already costs one question and no writing.
+    if (await bans.findInForce(subjects, clock.now())) return null;
     for (let round = 0; ; round++) {
       const now = clock.now();
       const used = await use(budgets, now);
-      // Asked after counting: a ban forgets what was counted, so who is counted after that sees the ban.
+      // Asked again after counting: a ban forgets what was counted, so who is counted after that sees the ban.
       const ban = await bans.findInForce(subjects, now);
       const over = used.filter(({ counted, limit }) => counted.count > limit);
       if (!ban && over.length === 0) return used;
@@ -197,7 +204,7 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
     const expiresAt = now + banTime;
     const reason = `${retries} failed attempts`;
     await bans.insert({ kind, subject, createdAt: now, expiresAt, source: 'regulation', reason });
-    askedAt = new BoundedMap(ALLOWED_LIMIT);
+    askedAt = new BoundedMap(CLIENTS);
     events.banned({ kind, subject, until: expiresAt });
     // The ban stands for them now; once it is over, or taken back, counting begins anew.
     await counters.clear(kind, subject);
@@ -218,6 +225,15 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
     });
   };
 
+  const logRefusal = async (attempt: ThrottledAttempt): Promise<void> => {
+    const key = `${keyOf(attempt)} ${attempt.proof}`;
+    const now = clock.now();
+    const since = now - (refusedAt.get(key) ?? -Infinity);
+    if (since >= 0 && since < REFUSAL_STEP) return;
+    refusedAt.set(key, now);
+    await log(attempt, 'banned');
+  };
+
   const settle = async (...jobs: readonly Promise<void>[]): Promise<void> => {
     for (const result of await Promise.allSettled(jobs)) {
       if (result.status === 'rejected') onFault(result.reason);
@@ -230,7 +246,7 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
       if (!used) {
         const { username, ip, proof } = attempt;
         events.attemptRefused({ username, ip, proof, why: 'banned' });
-        await settle(log(attempt, 'banned'));
+        await settle(logRefusal(attempt));
         return 'banned';
       }
       return {
@@ -254,7 +270,7 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
     },
 
     allows(client) {
-      const key = `${addressShare(client.ip)} ${client.username}`;
+      const key = keyOf(client);
       const now = clock.now();
       const asked = askedAt.get(key);
       // A clock that was set back must not make what is known last.

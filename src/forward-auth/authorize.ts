@@ -11,6 +11,7 @@ import type { Clock } from '../lib/clock.ts';
 import { isHostWithin, parseHttpsTarget } from '../lib/https-target.ts';
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import type { CookieDomain, CookieDomains } from '../sessions/cookie-domains.ts';
+import { StorageUnavailable } from '../storage/errors.ts';
 import { StoreUnavailable } from '../sessions/store.ts';
 import { BackendUnavailable } from '../users/backend.ts';
 import { createEndpointTable, dialects, type Endpoint } from './endpoints.ts';
@@ -102,7 +103,7 @@ export function createAuthorize(deps: AuthorizeDeps): Authorize {
 
   /** The store cannot answer: rules that ask nothing of anybody go on, everything else is told to come again. */
   const withoutStore = (question: Question, error: unknown): Outcome => {
-    if (!(error instanceof StoreUnavailable || error instanceof BackendUnavailable)) throw error;
+    if (!OUTAGES.some((outage) => error instanceof outage)) throw error;
     const decision = decide(policy, question.target, anonymous, 0);
     return decision.outcome === 'allow' ? { kind: 'allow', identity: null } : { kind: 'unavailable' };
   };
@@ -142,6 +143,9 @@ export function createAuthorize(deps: AuthorizeDeps): Authorize {
     }
   };
 }
+
+/** What is a 503 and no fault of ours. The last one keeps passwords of Basic from being counted. */
+const OUTAGES = [StoreUnavailable, BackendUnavailable, StorageUnavailable];
 
 /** The method comes back in `Location`, so it has a bound. */
 const METHOD = /^[A-Z]{1,20}$/;

@@ -229,6 +229,7 @@ const OUTAGES: ReadonlySet<string> = new Set([
   'StoreUnavailable',
   'BackendUnavailable',
   'StorageUnavailable',
+  'StrengthUnavailable',
 ]);
 
 /** Errors of the framework about the client's request keep their status; everything else is a bug or an outage. */

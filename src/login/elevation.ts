@@ -11,7 +11,7 @@ import { elevationCodeMail } from '../notifier/messages.ts';
 import type { OneTimeCodes } from '../storage/one-time-codes.ts';
 import { randomText } from '../users/random-text.ts';
 import { changeSession } from './change-session.ts';
-import { mailContext } from './mail-context.ts';
+import { type DeviceOf, mailContext } from './mail-context.ts';
 import type { NoticeSource } from './notices.ts';
 
 /**
@@ -86,6 +86,7 @@ export interface ElevationDeps {
   readonly mail: MailQueue | null;
   readonly throttle: Throttle;
   readonly hasSecondFactor: (username: string) => Promise<boolean>;
+  readonly deviceOf: DeviceOf;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -140,7 +141,7 @@ export function createElevation(deps: ElevationDeps): Elevation {
 
     async start(session, source) {
       const now = clock.now();
-      const context = mailContext(session.payload.profile, source, now);
+      const context = mailContext(session.payload.profile, source, now, deps.deviceOf);
       if (!context) return 'no-address';
       if (!mail) return 'not-sent';
       const code = randomText(random, CODE_ALPHABET, options.characters);
@@ -189,13 +190,13 @@ export function createElevation(deps: ElevationDeps): Elevation {
   };
 }
 
-/** What a promise that never rejects says within `ms` milliseconds, else null. */
-function within<T>(ms: number, promise: Promise<T>, timers: Timers): Promise<T | null> {
-  return new Promise((resolve) => {
-    const cancel = timers.after(ms, () => resolve(null));
-    void promise.then((value) => {
-      cancel();
-      resolve(value);
-    });
-  });
+/** What a promise says within `ms` milliseconds, else null. */
+async function within<T>(ms: number, promise: Promise<T>, timers: Timers): Promise<T | null> {
+  const { promise: late, resolve } = Promise.withResolvers<null>();
+  const cancel = timers.after(ms, () => resolve(null));
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    cancel();
+  }
 }

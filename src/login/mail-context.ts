@@ -2,8 +2,16 @@ import type { MailContext } from '../notifier/messages.ts';
 import type { UserProfile } from '../users/backend.ts';
 import type { NoticeSource } from './notices.ts';
 
+/** `Firefox on Windows`, for what a browser calls itself. */
+export type DeviceOf = (userAgent: string) => string;
+
 /** To whom and about what circumstances a mail is; null for a person without an address. It goes to the first one. */
-export function mailContext(person: UserProfile, source: NoticeSource, at: number): MailContext | null {
+export function mailContext(
+  person: UserProfile,
+  source: NoticeSource,
+  at: number,
+  deviceOf: DeviceOf,
+): MailContext | null {
   const [address] = person.emails;
   if (address === undefined) return null;
   return {
@@ -12,6 +20,7 @@ export function mailContext(person: UserProfile, source: NoticeSource, at: numbe
     domain: new URL(source.portalUrl).host,
     at,
     ip: source.ip,
+    ...(source.userAgent && { device: deviceOf(source.userAgent) }),
     accountUrl: source.portalUrl,
   };
 }

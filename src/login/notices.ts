@@ -13,7 +13,7 @@ import {
   sessionsEndedMail,
 } from '../notifier/messages.ts';
 import type { UserProfile } from '../users/backend.ts';
-import { mailContext } from './mail-context.ts';
+import { type DeviceOf, mailContext } from './mail-context.ts';
 
 /**
  * Mail that tells a person what happened to his account. Nobody waits for it, and nothing fails because of it: a notice that
@@ -51,8 +51,7 @@ export interface NoticeDeps {
   readonly mail: Pick<MailQueue, 'enqueue'> | null;
   readonly clock: Clock;
   readonly events: Pick<Events, 'noticeLost'>;
-  /** `Firefox on Windows`, for what a browser calls itself. */
-  readonly deviceOf: (userAgent: string) => string;
+  readonly deviceOf: DeviceOf;
 }
 
 export function createNotices({ mail, clock, events, deviceOf }: NoticeDeps): Notices {
@@ -78,11 +77,10 @@ export function noticeMail(
   notice: Notice,
   { at, deviceOf }: { readonly at: number } & Pick<NoticeDeps, 'deviceOf'>,
 ): MailNotice | null {
-  const context = mailContext(person, from, at);
+  const context = mailContext(person, from, at, deviceOf);
   if (!context) return null;
-  const device = from.userAgent ? { device: deviceOf(from.userAgent) } : {};
   const accountUrl = `${from.portalUrl}${PAGES[notice.kind]}`;
-  return mailOf({ ...context, ...device, accountUrl }, notice);
+  return mailOf({ ...context, accountUrl }, notice);
 }
 
 /** Where the reader can look and act, below the portal. */

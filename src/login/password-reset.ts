@@ -8,7 +8,7 @@ import type { MailQueue } from '../notifier/mail-queue.ts';
 import { passwordResetMail } from '../notifier/messages.ts';
 import type { RateBuckets } from '../storage/rate-buckets.ts';
 import type { ResetLink, ResetLinks } from '../storage/reset-links.ts';
-import { mailContext } from './mail-context.ts';
+import { type DeviceOf, mailContext } from './mail-context.ts';
 import type { NewPassword, PasswordFlaw, WritableUsers } from './new-password.ts';
 import type { NoticeSource } from './notices.ts';
 
@@ -67,6 +67,7 @@ export interface PasswordResetDeps {
   readonly mail: MailQueue;
   readonly newPassword: NewPassword;
   readonly jobs: BackgroundJobs;
+  readonly deviceOf: DeviceOf;
   readonly clock: Clock;
   readonly random: Random;
   readonly events: Pick<Events, 'resetRequested' | 'proofChecked'>;
@@ -114,7 +115,7 @@ export function createPasswordReset(deps: PasswordResetDeps): PasswordReset {
   const send = async (typed: string, source: NoticeSource): Promise<void> => {
     const person = await users.find(typed);
     const now = clock.now();
-    const context = person && mailContext(person, source, now);
+    const context = person && mailContext(person, source, now, deps.deviceOf);
     if (!person || !context) return;
     const { username } = person;
     const mailbox = hash('sha256', username, 'base64url');

@@ -3,6 +3,7 @@ import type { Reply, Route, RouteRequest } from '../http/route.ts';
 import { isBound } from '../login/portal-binding.ts';
 import type { Elevation } from '../login/elevation.ts';
 import type { Actions } from './actions.ts';
+import { readTarget, targetQuery } from './target-query.ts';
 
 type Guard = NonNullable<Route['guard']>;
 
@@ -28,7 +29,7 @@ export const BACK = {
 export type ElevationBack = keyof typeof BACK;
 
 interface ElevationGuardDeps {
-  readonly actions: Pick<Actions, 'sessionOf'>;
+  readonly actions: Pick<Actions, 'sessionOf' | 'targetOf'>;
   readonly elevation: Pick<Elevation, 'standingOf'>;
   /** `/` or `/segment/`. */
   readonly base: string;
@@ -64,7 +65,8 @@ export function createElevationGuard(deps: ElevationGuardDeps): ElevationGuard {
       guard((request, lack) => {
         if (lack.what === 'session') return seeOther(base);
         if (lack.what === 'browser') return deps.signInAgain(request);
-        return seeOther(`${base}settings/elevation?${new URLSearchParams({ back })}`);
+        const { target } = readTarget(actions, request);
+        return seeOther(`${base}settings/elevation${targetQuery(request, target, { back })}`);
       }),
   };
 }

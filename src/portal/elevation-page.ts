@@ -11,6 +11,7 @@ import { ownBrowserOnly } from './own-browser.ts';
 import type { ElevationPage } from './page-data.ts';
 import type { ShowPage } from './pages.ts';
 import { choice, fieldOf } from './posted.ts';
+import { goingOf, readTarget, targetQuery } from './target-query.ts';
 
 interface ElevationPageDeps {
   readonly actions: Actions;
@@ -35,7 +36,11 @@ export function createElevationPages(deps: ElevationPageDeps): readonly Route[] 
     request: RouteRequest,
     more: Readonly<Record<string, string>> = {},
     cookies?: readonly string[],
-  ): Reply => seeOther(`${base}${PATH}?${new URLSearchParams({ back: backIn(request), ...more })}`, cookies);
+  ): Reply => {
+    const { target } = readTarget(actions, request);
+    const query = targetQuery(request, target, { back: backIn(request), ...more });
+    return seeOther(`${base}${PATH}${query}`, cookies);
+  };
 
   const ownBrowser = ownBrowserOnly(actions, {
     stranger: () => seeOther(base),
@@ -68,7 +73,9 @@ export function createElevationPages(deps: ElevationPageDeps): readonly Route[] 
         const session = await actions.sessionOf(request);
         if (!session) return seeOther(base);
         const standing = await elevation.standingOf(session, request.ip);
-        if (standing.mayChange) return seeOther(`${base}${BACK[backIn(request)]}`);
+        const { target } = readTarget(actions, request);
+        if (standing.mayChange)
+          return seeOther(`${base}${BACK[backIn(request)]}${targetQuery(request, target)}`);
         const { profile } = session.payload;
         const [address] = profile.emails;
         const canShow = standing.needsSecondFactor || standing.canSkip;
@@ -78,8 +85,8 @@ export function createElevationPages(deps: ElevationPageDeps): readonly Route[] 
           displayName: profile.displayName,
           username: profile.username,
           back: backIn(request),
+          going: goingOf(request, target),
           address: address === undefined ? null : maskAddress(address),
-          needsCode: !standing.elevated && !(standing.canSkip && standing.needsSecondFactor),
           sent: choice(request.query.get('sent'), SENT),
           secondFactor: methods[0] ?? null,
           needsSecondFactor: standing.needsSecondFactor,

@@ -11,9 +11,10 @@ import type { Offers } from './factors-api.ts';
 import type { RecoveryCodesPage, SecurityPage, TotpPage } from './page-data.ts';
 import type { ShowPage } from './pages.ts';
 import { choice, fieldOf } from './posted.ts';
+import { goingOf, readTarget, targetQuery } from './target-query.ts';
 
 interface FactorsPageDeps {
-  readonly actions: Pick<Actions, 'cookieDomainOf' | 'sessionOf' | 'sourceOf'>;
+  readonly actions: Pick<Actions, 'cookieDomainOf' | 'sessionOf' | 'sourceOf' | 'targetOf'>;
   readonly factors: FactorActions;
   /** Null where nobody can be elevated: then no factor can be changed. */
   readonly elevated: ElevationGuard | null;
@@ -28,9 +29,14 @@ interface FactorsPageDeps {
 export function createFactorsPages(deps: FactorsPageDeps): readonly Route[] {
   const { actions, factors, elevated, clock, base, show } = deps;
 
-  const to = (page: keyof typeof BACK, more: Readonly<Record<string, string>> = {}): Reply => {
-    const query = new URLSearchParams(more).toString();
-    return seeOther(`${base}${BACK[page]}${query === '' ? '' : `?${query}`}`);
+  /** To a page of the account, which still knows where the person was going. */
+  const to = (
+    request: RouteRequest,
+    page: keyof typeof BACK,
+    more: Readonly<Record<string, string>> = {},
+  ): Reply => {
+    const { target } = readTarget(actions, request);
+    return seeOther(`${base}${BACK[page]}${targetQuery(request, target, more)}`);
   };
 
   type Handle = (session: GatewaySession, request: RouteRequest) => Promise<Reply>;
@@ -85,6 +91,7 @@ export function createFactorsPages(deps: FactorsPageDeps): readonly Route[] {
       const found = pending ? null : await factors.overview(session.userId);
       const page: TotpPage = {
         page: 'totp',
+        going: goingOf(request, readTarget(actions, request).target),
         enrolment: pending && enrolmentView(pending),
         isReplacing: found !== null && found.totp !== null,
         choices: choicesView(totp),
@@ -99,23 +106,28 @@ export function createFactorsPages(deps: FactorsPageDeps): readonly Route[] {
         ...chosen('digits', digits, request),
         ...chosen('period', periods, request),
       });
-      return begun === 'gone' ? seeOther(base) : to('totp');
+      return begun === 'gone' ? seeOther(base) : to(request, 'totp');
     }),
     route('POST', 'form/totp/finish', elevated.page('totp'), async (session, request) => {
       const code = fieldOf(request, 'code').trim();
-      if (code === '') return to('totp', { error: 'missing' });
+      if (code === '') return to(request, 'totp', { error: 'missing' });
       const result = await totp.finish(ownOf(session, request), code, actions.sourceOf(request));
-      if (result.status === 'success') return to('security', { done: 'totp-added' });
+      if (result.status === 'success') {
+        const { target } = readTarget(actions, request);
+        return target
+          ? seeOther(`${base}${targetQuery(request, target)}`)
+          : to(request, 'security', { done: 'totp-added' });
+      }
       const isOver = result.reason === 'expired' || result.reason === 'invalid';
-      return to('totp', { error: isOver ? 'expired' : 'code' });
+      return to(request, 'totp', { error: isOver ? 'expired' : 'code' });
     }),
     route('POST', 'form/totp/cancel', elevated.page('totp'), async (session, request) => {
       await totp.cancel(ownOf(session, request));
-      return to('security');
+      return to(request, 'security');
     }),
     route('POST', 'form/totp/remove', elevated.page('security'), async (session, request) => {
       const isRemoved = await totp.remove(session, actions.sourceOf(request));
-      return to('security', isRemoved ? { done: 'totp-removed' } : { error: 'gone' });
+      return to(request, 'security', isRemoved ? { done: 'totp-removed' } : { error: 'gone' });
     }),
   ];
 
@@ -124,7 +136,7 @@ export function createFactorsPages(deps: FactorsPageDeps): readonly Route[] {
     // Answered with the page itself: the codes stand nowhere else.
     route('POST', 'form/recovery-codes', elevated.page('recovery-codes'), async (session, request) => {
       const codes = await factors.renewRecoveryCodes(session, actions.sourceOf(request));
-      if (!codes) return to('recovery-codes');
+      if (!codes) return to(request, 'recovery-codes');
       return show(request, { ...NO_CODES, codes, left: codes.length, canMake: true });
     }),
   ];

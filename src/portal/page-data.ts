@@ -11,6 +11,12 @@ export interface PageTarget {
   readonly site: string;
 }
 
+/** Where a person was going, as forms and links carry it on in their query; empty when nowhere. */
+export interface Going {
+  readonly rd?: string;
+  readonly rm?: string;
+}
+
 /** The sign-in form. It posts to `form.action` (`/form/login`, with `rd` and `rm` as the query). */
 export interface LoginPage {
   readonly page: 'login';
@@ -98,6 +104,7 @@ export interface SecurityPage {
  */
 export interface TotpPage {
   readonly page: 'totp';
+  readonly going: Going;
   /** Null before it has begun. */
   readonly enrolment: {
     /** `otpauth:`, with the secret. */
@@ -179,15 +186,14 @@ export interface ElevationPage {
   readonly username: string;
   /** The name of the page to which this leads. */
   readonly back: string;
+  readonly going: Going;
   /** Where the code goes to, masked; null for a person without a mail address. */
   readonly address: string | null;
-  /** A code from the mail is asked for, or would do. */
-  readonly needsCode: boolean;
   /** A code was sent; `later`: the mail server has not taken it yet. */
   readonly sent: 'now' | 'later' | null;
   /** The second factor that is asked for, or would do; null when there is none. */
   readonly secondFactor: 'totp' | 'recovery-code' | null;
-  /** It is asked for, whether there is a code or not. */
+  /** It comes first: a code from the mail does not do in its place. */
   readonly needsSecondFactor: boolean;
   /** A key `elevation.error.<code>`. */
   readonly error: 'code' | 'second-factor' | 'missing' | 'not-sent' | 'busy' | null;

@@ -41,7 +41,7 @@ export function createPasswordPages(deps: PasswordPageDeps): readonly Route[] {
     ...more,
   });
   const back = (query: Readonly<Record<string, string>>, cookies?: readonly string[]): Reply =>
-    seeOther(`${base}${PATH}?${new URLSearchParams(query)}`, cookies);
+    seeOther(`${base}${PATH}?${new URLSearchParams(query).toString()}`, cookies);
 
   return [
     {

@@ -31,7 +31,7 @@ export function createResetPages(deps: ResetPagesDeps): readonly Route[] {
   const { actions, reset, rules, limited, base, show } = deps;
 
   const to = (path: string, query: Readonly<Record<string, string>>, cookies?: readonly string[]): Reply =>
-    seeOther(`${base}${path}?${new URLSearchParams(query)}`, cookies);
+    seeOther(`${base}${path}?${new URLSearchParams(query).toString()}`, cookies);
   const pageOf = (request: RouteRequest, more: Partial<ResetPage>): ResetPage => ({
     page: 'reset',
     state: 'form',

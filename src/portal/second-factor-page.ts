@@ -61,7 +61,7 @@ export function createSecondFactorPages(deps: SecondFactorPageDeps): SecondFacto
           .filter((one) => one !== method)
           .map((one) => ({ method: one, href: `${base}${PATHS[one]}${query}` })),
       },
-      enrol: more.canEnrol ? `${base}settings/totp` : null,
+      enrol: more.canEnrol ? `${base}settings/totp${query}` : null,
       error: choice(request.query.get('error'), ERRORS),
     };
     return show(request, page, 200, pageTarget);

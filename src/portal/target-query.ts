@@ -2,7 +2,7 @@
 import type { RouteRequest } from '../http/route.ts';
 import type { RedirectTarget } from '../login/redirect-target.ts';
 import type { Actions } from './actions.ts';
-import type { PageTarget } from './page-data.ts';
+import type { Going, PageTarget } from './page-data.ts';
 
 /** The target that the query names; one that is not safe is refused, which the page tells. */
 export function readTarget(
@@ -40,4 +40,9 @@ export function methodIn(request: RouteRequest): string | null {
 
 export function pageTargetOf(target: RedirectTarget | null): PageTarget | null {
   return target && { url: target.href, site: target.site };
+}
+
+/** The query as data, for a page whose forms carry it on. */
+export function goingOf(request: RouteRequest, target: RedirectTarget | null): Going {
+  return Object.fromEntries(new URLSearchParams(targetQuery(request, target)));
 }

@@ -1,6 +1,7 @@
 import type { Expression, ExpressionBuilder, Selectable, SqlBool } from 'kysely';
 
 import type { Storage } from './storage.ts';
+import { isStorable } from './storable.ts';
 import type { Tables } from './tables.ts';
 import { literal } from './upsert.ts';
 
@@ -68,7 +69,8 @@ export function createBans({ database }: Pick<Storage, 'database'>): Bans {
       if (database.engine === 'mysql') return Number((await insert.executeTakeFirstOrThrow()).insertId);
       return (await insert.returning('id').executeTakeFirstOrThrow()).id;
     },
-    async findInForce(subjects, now) {
+    async findInForce(asked, now) {
+      const subjects = asked.filter(({ subject }) => isStorable(subject));
       if (subjects.length === 0) return null;
       const rows = await inForce(now)
         .where((where) => where.or(subjects.map(({ kind, subject }) => where.and({ kind, subject }))))

@@ -40,7 +40,7 @@ export class UndecipherableValue extends Error {
   constructor(reason: 'unknown-key' | 'broken', { table, column, row }: CipherPlace) {
     const why =
       reason === 'unknown-key'
-        ? 'was encrypted with a key that is neither storage.encryption_key nor in storage.previous_encryption_keys'
+        ? 'was encrypted with a key that is neither storage.encryption_key nor in storage.accepted_encryption_keys'
         : 'was altered, or belongs to another row';
     super(`${column} of ${JSON.stringify(row)} in ${table} ${why}`);
     this.reason = reason;

@@ -54,10 +54,10 @@ export const storageSchema = section({
   encryption_key: secret({ minimum: 20 }).describe(
     'Encrypts what is kept in the database; at least 20 characters. Losing it loses every second factor.',
   ),
-  previous_encryption_keys: list(secret({ minimum: 20 }))
+  accepted_encryption_keys: list(secret({ minimum: 20 }))
     .prefault([])
     .describe(
-      'Keys that still decrypt while `encryption_key` is changed: put the old one here, then run `sallyport storage encryption change-key`.',
+      'More keys that decrypt, while `encryption_key` encrypts: for changing it while gateways run. Put the new one here on every replica, swap the two, run `sallyport storage encryption change-key`, and drop the old one. Also one a line in the file that SALLYPORT_STORAGE_ACCEPTED_ENCRYPTION_KEYS_FILE names.',
     ),
   retention: retentionSchema.prefault({}).describe('When old records are removed.'),
   local: section({ path: path().describe('File of the database.') })

@@ -7,7 +7,7 @@ const CANARY = 'sallyport';
 
 /**
  * Whether the key is the one with which this database was encrypted, by a value that was written with it at the first start.
- * 'previous': it is one of `storage.previous_encryption_keys`, so a change of the key is under way. Throws StorageUnfit when
+ * 'previous': it is one of `storage.accepted_encryption_keys`, so a change of the key is under way. Throws StorageUnfit when
  * it is none of them.
  */
 export async function checkCanary(database: Database, cipher: ColumnCipher): Promise<'current' | 'previous'> {
@@ -35,7 +35,7 @@ export async function checkCanary(database: Database, cipher: ColumnCipher): Pro
   } catch (error) {
     if (!(error instanceof UndecipherableValue)) throw error;
     throw new StorageUnfit(
-      'storage.encryption_key is not the key with which this database was encrypted. Set the former key again; if it is to be changed, list the former one in storage.previous_encryption_keys and run: sallyport storage encryption change-key',
+      'storage.encryption_key is not the key with which this database was encrypted. Set the former key again; if it is to be changed, list the former one in storage.accepted_encryption_keys and run: sallyport storage encryption change-key',
       { cause: error },
     );
   }

@@ -52,14 +52,6 @@ export interface MailQueue {
 const table = 'sallyport_mail_queue';
 
 export function createMailQueue({ database: { sql }, cipher }: Storage): MailQueue {
-  const countAll = async (): Promise<number> => {
-    const { count } = await sql
-      .selectFrom(table)
-      .select(({ fn }) => fn.countAll<number>().as('count'))
-      .executeTakeFirstOrThrow();
-    return count;
-  };
-
   const readPayload = (id: string, payload: Uint8Array): string => {
     try {
       return cipher.decrypt(placeOf(id), payload).toString();
@@ -67,6 +59,14 @@ export function createMailQueue({ database: { sql }, cipher }: Storage): MailQue
       if (error instanceof UndecipherableValue) return '';
       throw error;
     }
+  };
+
+  const countAll = async (): Promise<number> => {
+    const { count } = await sql
+      .selectFrom(table)
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .executeTakeFirstOrThrow();
+    return count;
   };
 
   return {

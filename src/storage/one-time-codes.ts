@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 
+import { isStorable } from './storable.ts';
 import type { Storage } from './storage.ts';
 
 /** To whom, for what and in which session a code was given: it counts nowhere else. */
@@ -103,6 +104,7 @@ export function createOneTimeCodes({ database, cipher }: Storage): OneTimeCodes 
     },
 
     async revoke(id, now) {
+      if (!isStorable(id)) return null;
       const { numUpdatedRows } = await sql
         .updateTable(table)
         .set({ revoked_at: now })

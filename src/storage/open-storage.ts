@@ -91,7 +91,7 @@ export async function openUnprepared(
 }
 
 export function cipherOf(config: StorageConfig, deps: Pick<StorageDeps, 'random'>): ColumnCipher {
-  return createColumnCipher([config.encryption_key, ...config.previous_encryption_keys], deps);
+  return createColumnCipher([config.encryption_key, ...config.accepted_encryption_keys], deps);
 }
 
 async function openEngine(

@@ -1,3 +1,4 @@
+import { isStorable } from './storable.ts';
 import type { Storage } from './storage.ts';
 
 export interface ResetLink {
@@ -42,6 +43,7 @@ export function createResetLinks({ database: { sql } }: Pick<Storage, 'database'
 
   /** What decides is the number of rows; the columns that are read afterwards never change. */
   const end = async (id: string, change: { consumed_at: number } | { revoked_at: number }, now: number) => {
+    if (!isStorable(id)) return null;
     const { numUpdatedRows } = await usable(now).set(change).where('id', '=', id).executeTakeFirst();
     return numUpdatedRows === 1n ? read(id) : null;
   };
@@ -55,6 +57,7 @@ export function createResetLinks({ database: { sql } }: Pick<Storage, 'database'
         .execute();
     },
     async find(id, now) {
+      if (!isStorable(id)) return null;
       const row = await sql
         .selectFrom(table)
         .select('id')

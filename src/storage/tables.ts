@@ -60,6 +60,7 @@ export interface Tables {
     method: string;
     url: string;
   };
+  /** `subject` and `against` are SHA-256. */
   readonly sallyport_throttle: { id: string; kind: string; subject: string; against: string; at: number };
   readonly sallyport_rate_buckets: { route: string; address: string; bucket: number; full_at: number };
   readonly sallyport_bans: {

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 import type { Storage } from './storage.ts';
 
 /**
@@ -7,8 +9,8 @@ import type { Storage } from './storage.ts';
  */
 export interface ThrottleCounters {
   /**
-   * Writes an attempt of this kind (`user`, `ip`, `totp` …) against a subject (the person, the address) and answers how
-   * many there are in the last `window` milliseconds, itself included. Rejects with StorageUnavailable: then the secret must
+   * Writes an attempt of this kind (`user`, `ip`, `totp` …) against a subject (the person, the address, whatever was typed)
+   * and answers how many there are in the last `window` milliseconds, itself included. Rejects with StorageUnavailable: then the secret must
    * not be checked. `against`: who was tried, where the subject is not a person; `clear` may ask for it.
    */
   count(
@@ -24,6 +26,7 @@ export interface ThrottleCounters {
   clear(kind: string, subject: string, against?: string): Promise<void>;
 }
 
+/** An attempt that is written down. */
 export interface CountedAttempt {
   readonly id: string;
   readonly count: number;
@@ -36,9 +39,13 @@ export function createThrottleCounters({
   random,
 }: Pick<Storage, 'database' | 'random'>): ThrottleCounters {
   return {
-    async count(kind, subject, now, window, against = '') {
+    async count(kind, whom, now, window, against = '') {
+      const subject = digestOf(whom);
       const id = random.bytes(15).toString('base64url');
-      await sql.insertInto(table).values({ id, kind, subject, against, at: now }).execute();
+      await sql
+        .insertInto(table)
+        .values({ id, kind, subject, against: digestOf(against), at: now })
+        .execute();
       const { count } = await sql
         .selectFrom(table)
         .select((expression) => expression.fn.countAll<number>().as('count'))
@@ -51,13 +58,16 @@ export function createThrottleCounters({
     async takeBack({ id }) {
       await sql.deleteFrom(table).where('id', '=', id).execute();
     },
-    async clear(kind, subject, against) {
+    async clear(kind, whom, against) {
       await sql
         .deleteFrom(table)
         .where('kind', '=', kind)
-        .where('subject', '=', subject)
-        .$if(against !== undefined, (query) => query.where('against', '=', against ?? ''))
+        .where('subject', '=', digestOf(whom))
+        .$if(against !== undefined, (query) => query.where('against', '=', digestOf(against ?? '')))
         .execute();
     },
   };
 }
+
+/** What was typed as a name may be a password, and of any length. */
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64url');

@@ -249,4 +249,44 @@ describe.skipIf(missingPostgres() !== undefined && !mustBeComplete)('PostgreSQL'
     expect(failure).toBeInstanceOf(StorageUnfit);
     expect(String(failure)).toContain(key);
   });
+
+  test('TLS: the modes of the deprecated section ssl', async ({ skip }) => {
+    skip(findProgram('openssl') === undefined, 'openssl is not installed');
+    const folder = await temporaryFolder('storage-tls');
+    const certificate = await createTestCertificate(folder.path, ['localhost']);
+    const secure = await startPostgresServer({ tls: certificate, requireTls: true });
+    await secure.ask(`create schema storage authorization ${testAccount.username}`);
+    const attempt = async (host: string, ssl?: object): Promise<string> => {
+      const address = `tcp://${host}:${secure.port}`;
+      try {
+        const storage = await openAt(config({ address, ...(ssl ? { ssl } : {}) }));
+        const isThere = await storage.database.ping().then(
+          () => 'encrypted',
+          () => 'refused',
+        );
+        await storage.database.close();
+        return isThere;
+      } catch (error) {
+        return String(error);
+      }
+    };
+    const authority = { root_certificate: certificate.authorityFile };
+    try {
+      // The server lets nobody in without TLS, which to it is a matter of the user.
+      expect(await attempt('127.0.0.1')).toContain('storage.postgres.');
+      expect(await attempt('127.0.0.1', { mode: 'require' })).toBe('encrypted');
+      expect(await attempt('127.0.0.1', { mode: 'verify-ca' })).toContain('storage.postgres.tls');
+      expect(await attempt('127.0.0.1', { mode: 'verify-ca', ...authority })).toBe('encrypted');
+      expect(await attempt('127.0.0.1', { mode: 'verify-full', ...authority })).toContain(
+        'storage.postgres.tls',
+      );
+      expect(await attempt('localhost', { mode: 'verify-full', ...authority })).toBe('encrypted');
+      expect(await attempt('localhost', { mode: 'verify-full', root_certificate: '/missing.pem' })).toContain(
+        'storage.postgres.ssl.root_certificate: the file /missing.pem cannot be read',
+      );
+    } finally {
+      await secure.stop();
+      await folder.remove();
+    }
+  });
 });

@@ -212,10 +212,10 @@ describe.each(Object.keys(storageHarnesses) as (keyof typeof storageHarnesses)[]
     const next = 'the next encryption key of them';
     const failure = await openAt(place.config({ encryption_key: next })).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(StorageUnfit);
-    expect(String(failure)).toMatch(/storage\.encryption_key .*previous_encryption_keys.*change-key/);
+    expect(String(failure)).toMatch(/storage\.encryption_key .*accepted_encryption_keys.*change-key/);
     expect(String(failure)).not.toContain(next);
 
-    const both = await open({ encryption_key: next, previous_encryption_keys: [encryptionKey] });
+    const both = await open({ encryption_key: next, accepted_encryption_keys: [encryptionKey] });
     const after = createTotpCredentials(both);
     expect((await after.find('user7'))?.secret).toEqual(secret);
     expect((await checkValues(both.database, both.cipher))[0]).toMatchObject({

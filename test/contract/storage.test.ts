@@ -324,6 +324,17 @@ describe.each(Object.keys(storageHarnesses) as (keyof typeof storageHarnesses)[]
     expect(await bans.findInForce([john], now)).toBeNull();
   });
 
+  test('what cannot stand in a key is found nowhere, and is no fault', async () => {
+    const storage = await open();
+    for (const text of ['a\0b', 'x'.repeat(100_000), "'; drop table sallyport_bans; --", '\uD800']) {
+      expect(await createBans(storage).findInForce([{ kind: 'user', subject: text }], now)).toBeNull();
+      expect(await createOneTimeCodes(storage).revoke(text, now)).toBeNull();
+      expect(await createResetLinks(storage).find(text, now)).toBeNull();
+      expect(await createResetLinks(storage).consume(text, now)).toBeNull();
+      expect((await createThrottleCounters(storage).count('user', text, now, 1000)).count).toBe(1);
+    }
+  });
+
   describe('mail queue', () => {
     const mail = (id: string, nextAttempt = now) => ({
       id,

@@ -187,6 +187,21 @@ describe.each(Object.keys(userBackends) as (keyof typeof userBackends)[])('user 
       expect(await backend.checkPassword('jane', jane.password)).toEqual({ status: 'failure' });
     });
 
+    test('the mark of the password is another one then, and of no one else', async () => {
+      const opened = await start();
+      const { backend } = opened;
+      const mark = async (name: string) => backend.passwordMark?.(name);
+      const before = [await mark('jane'), await mark('zoë'), await mark('nobody')];
+      expect(await mark('jane')).toBe(before[0]);
+      await set(opened, 'jane', 'another horse');
+      const after = [await mark('jane'), await mark('zoë'), await mark('nobody')];
+      expect(after.slice(1)).toEqual(before.slice(1));
+      if (backend.passwordMark) {
+        expect(after[0]).not.toBe(before[0]);
+        expect(before).toEqual([expect.any(String), expect.any(String), null]);
+      }
+    });
+
     test('it stays after the source is read again, and nobody else is touched', async () => {
       const opened = await start();
       await set(opened, 'jane', 'another horse');

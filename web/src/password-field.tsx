@@ -94,8 +94,14 @@ export function PasswordComplaint({
 }
 
 /** What describes the input of a new password. */
-export function describedBy(error: PasswordError | null, requirements: readonly unknown[]): string | undefined {
-  const ids = [...(error === null ? [] : ['form-error']), ...(requirements.length === 0 ? [] : ['requirements'])];
+export function describedBy(
+  error: PasswordError | null,
+  requirements: readonly unknown[],
+): string | undefined {
+  const ids = [
+    ...(error === null ? [] : ['form-error']),
+    ...(requirements.length === 0 ? [] : ['requirements']),
+  ];
   return ids.length === 0 ? undefined : ids.join(' ');
 }
 

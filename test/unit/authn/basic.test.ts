@@ -6,7 +6,8 @@ import {
   type BasicOptions,
   createBasicScheme,
 } from '../../../src/authn/basic.ts';
-import type { Regulation } from '../../../src/factors/throttle.ts';
+import { createMemoryThrottleStore } from '../../../src/factors/memory-throttle-store.ts';
+import type { Regulation, ThrottleDeps } from '../../../src/factors/throttle.ts';
 import { BackendUnavailable } from '../../../src/users/backend.ts';
 import { fakeClock, seededRandom } from '../../support/fake-clock.ts';
 import { fakePassword } from '../factors/fakes.ts';
@@ -19,10 +20,14 @@ const PEOPLE = {
   gone: { password: 'secret', disabled: true },
 };
 
-function setUp(options: Partial<BasicOptions> = {}, regulation: Partial<Regulation> = { max_retries: 0 }) {
+function setUp(
+  options: Partial<BasicOptions> = {},
+  regulation: Partial<Regulation> = { max_retries: 0 },
+  over: Partial<ThrottleDeps> = {},
+) {
   const users = fakeUsers(structuredClone(PEOPLE));
   const clock = fakeClock();
-  const fake = fakePassword(users.backend, regulation, { clock });
+  const fake = fakePassword(users.backend, regulation, { clock, ...over });
   const attempts = fake.checked;
   const scheme = createBasicScheme(
     { header: 'authorization', challenge: askAuthorization, cacheLifespan: 0, ...options },
@@ -232,7 +237,7 @@ describe('remembered passwords', () => {
     clock.advance(1);
     await login('john', 'secret');
     expect(users.counts.check).toBe(2);
-    expect(attempts).toHaveLength(7);
+    expect(attempts).toHaveLength(2);
   });
 
   test('under all names that the backend takes for the same person', async () => {
@@ -284,6 +289,53 @@ describe('remembered passwords', () => {
     expect(users.counts.check).toBe(3);
     expect(results.slice(0, 20)).toEqual(Array.from({ length: 20 }, () => john));
     expect(results.slice(20)).toEqual(['failure', 'failure']);
+  });
+
+  test('a ban holds: at once if this process made it, and looks like a wrong password', async () => {
+    const { login, users, fake } = setUp({ cacheLifespan: LIFESPAN }, { max_retries: 3 });
+    expect(await login('john', 'secret')).toEqual(john);
+    for (let i = 0; i < 3; i++) await login('JOHN', 'wrong');
+    const waits = fake.timers.waits.length;
+    expect(await login('john', 'secret')).toBe('failure');
+    expect(fake.timers.waits).toHaveLength(waits + 1);
+    expect(users.counts.check).toBe(4);
+  });
+
+  test('asks nobody about bans for two seconds', async () => {
+    let asked = 0;
+    const store = createMemoryThrottleStore();
+    const bans: typeof store.bans = {
+      ...store.bans,
+      findInForce(...args) {
+        asked++;
+        return store.bans.findInForce(...args);
+      },
+    };
+    const { login, clock } = setUp({ cacheLifespan: LIFESPAN }, {}, { bans });
+    await login('john', 'secret');
+    const before = asked;
+    for (let i = 0; i < 50; i++) expect(await login('john', 'secret')).toEqual(john);
+    expect(asked).toBe(before + 1);
+    clock.advance(2000);
+    await login('john', 'secret');
+    expect(asked).toBe(before + 2);
+  });
+
+  test('a password that the backend says is another is forgotten', async () => {
+    for (const asynchronous of [false, true]) {
+      const { login, users } = cached();
+      let mark = 'one';
+      Object.assign(users.backend, {
+        passwordMark: () => (asynchronous ? Promise.resolve(mark) : mark),
+      });
+      await login('john', 'secret');
+      await login('john', 'secret');
+      expect(users.counts.check).toBe(1);
+      mark = 'two';
+      users.people.john = { password: 'another', groups: ['dev'] };
+      expect(await login('john', 'secret')).toBe('failure');
+      expect(await login('john', 'another')).toEqual(john);
+    }
   });
 
   test('a check that failed for an outage is tried again', async () => {

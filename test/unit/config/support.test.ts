@@ -18,17 +18,9 @@ test.each([
   [
     'sqlite-files-mail',
     [],
-    ['storage', 'notifier', 'identity_validation', 'totp', 'webauthn', 'regulation', 'default_2fa_method'],
+    ['storage', 'notifier', 'identity_validation', 'totp', 'webauthn', 'default_2fa_method'],
   ],
-  [
-    'authz-endpoints',
-    [],
-    [
-      'server.endpoints.enable_pprof',
-      'server.endpoints.rate_limits',
-      'server.endpoints.authz, scheme bearer',
-    ],
-  ],
+  ['authz-endpoints', [], ['server.endpoints.enable_pprof', 'server.endpoints.authz, scheme bearer']],
   [
     'every-other-section',
     ['duo_api'],
@@ -37,7 +29,6 @@ test.each([
       'identity_validation',
       'totp',
       'webauthn',
-      'regulation',
       'password_policy',
       'ntp',
       'privacy_policy',

@@ -55,7 +55,9 @@ describe('outcomeOf', () => {
     ['deny', false, ['deny', 'deny', 'deny']],
     ['deny', true, ['challenge', 'deny', 'deny']],
   ] as const)('%s, about people: %s', (level, hasSubject, wanted) => {
-    const outcomes = ([0, 1, 2] as const).map((shown) => outcomeOf({ level, rule: 0, hasSubject, proofs: [] }, shown));
+    const outcomes = ([0, 1, 2] as const).map((shown) =>
+      outcomeOf({ level, rule: 0, hasSubject, proofs: [] }, shown),
+    );
     expect(outcomes).toEqual(wanted);
   });
 });

@@ -7,7 +7,7 @@ import type { UserBackend } from '../../../src/users/backend.ts';
 import { fakeClock, seededRandom } from '../../support/fake-clock.ts';
 import { immediateTimers } from '../../support/fake-timers.ts';
 
-export const REGULATION: Regulation = {
+const REGULATION: Regulation = {
   modes: ['user'],
   max_retries: 3,
   find_time: 120_000,

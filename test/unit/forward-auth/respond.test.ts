@@ -79,10 +79,16 @@ describe.each(DIALECTS)('%s', (dialect) => {
     const twin = { ...john, groups: [] };
     respond(dialect, { kind: 'allow', identity: { user: john, level: 1, factors: [] } });
     expect(
-      header(respond(dialect, { kind: 'allow', identity: { user: twin, level: 1, factors: [] } }), 'remote-groups'),
+      header(
+        respond(dialect, { kind: 'allow', identity: { user: twin, level: 1, factors: [] } }),
+        'remote-groups',
+      ),
     ).toBe('');
     expect(
-      header(respond(dialect, { kind: 'allow', identity: { user: john, level: 1, factors: [] } }), 'remote-groups'),
+      header(
+        respond(dialect, { kind: 'allow', identity: { user: john, level: 1, factors: [] } }),
+        'remote-groups',
+      ),
     ).toBe('dev,admins');
   });
 

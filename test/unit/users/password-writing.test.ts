@@ -80,6 +80,18 @@ async function open(changes: Partial<FileBackendOptions> = {}, more: Partial<Fil
 const statusOf = async (backend: UserBackend, name: string, password: string) =>
   (await backend.checkPassword(name, password)).status;
 
+test('what another process has written changes the mark of a password within two seconds, without a watch', async () => {
+  await writeFile(path, await usersText());
+  const [one, other] = [await open(), await open()];
+  const before = await other.backend.passwordMark?.('bob');
+  await one.set('bob', 'new');
+  expect(other.backend.passwordMark?.('bob')).toBe(before);
+  other.timers.advance(2000);
+  const after = await other.backend.passwordMark?.('bob');
+  expect(after).not.toBe(before);
+  expect(after).toBe(await one.backend.passwordMark?.('bob'));
+});
+
 describe('the file', () => {
   test('keeps its mode and everything but the digest; only the lock is left beside it', async () => {
     const text = await usersText();

@@ -8,8 +8,8 @@ import type { Translate } from '../translate.ts';
 export function ElevationView({ page, base, t }: ViewProps<ElevationPage>): JSX.Element {
   const { error, secondFactor, address } = page;
   const action = (path: string): string =>
-    `${base}form/elevation/${path}?${new URLSearchParams({ back: page.back, ...(page.sent && { sent: page.sent }) })}`;
-  const byMail = page.needsCode && !(page.needsSecondFactor && secondFactor !== null);
+    `${base}form/elevation/${path}?${new URLSearchParams({ back: page.back, ...page.going, ...(page.sent && { sent: page.sent }) })}`;
+  const byMail = !page.needsSecondFactor;
   return (
     <>
       <h1>{t.text('elevation.heading')}</h1>

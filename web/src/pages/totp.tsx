@@ -3,6 +3,12 @@ import type { TotpPage } from '../../../src/portal/page-data.ts';
 import { ActionButton, Note } from '../parts.tsx';
 import type { ViewProps } from '../parts.tsx';
 
+/** A form's address, with where the person was going. */
+function formAction(base: string, path: string, { going }: TotpPage): string {
+  const query = new URLSearchParams({ ...going }).toString();
+  return `${base}form/totp/${path}${query === '' ? '' : `?${query}`}`;
+}
+
 /** Setting up an authenticator app, in two steps. */
 export function TotpView({ page, base, t }: ViewProps<TotpPage>): JSX.Element {
   const { enrolment, error } = page;
@@ -28,7 +34,7 @@ function Begin({ page, base, t }: ViewProps<TotpPage>): JSX.Element {
     <>
       <p>{t.text('totp.begin')}</p>
       {page.isReplacing && <p>{t.text('totp.replacing')}</p>}
-      <form method="post" action={`${base}form/totp/begin`}>
+      <form method="post" action={formAction(base, 'begin', page)}>
         {page.choices.length > 0 && (
           <details>
             <summary>{t.text('totp.advanced')}</summary>
@@ -88,7 +94,7 @@ function Confirm({
         </p>
         <a href={url}>{t.text('totp.open-app')}</a>
       </details>
-      <form method="post" action={`${base}form/totp/finish`}>
+      <form method="post" action={formAction(base, 'finish', page)}>
         <div class="field">
           <label for="code">{t.text('totp.code')}</label>
           <input
@@ -108,7 +114,7 @@ function Confirm({
           {t.text('totp.finish')}
         </button>
       </form>
-      <ActionButton action={`${base}form/totp/cancel`} tone="quiet">
+      <ActionButton action={formAction(base, 'cancel', page)} tone="quiet">
         {t.text('totp.cancel')}
       </ActionButton>
     </>
