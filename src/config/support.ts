@@ -8,7 +8,7 @@ interface Gap {
   isConfigured(config: Configuration): boolean;
 }
 
-const optionalSections = ['storage', 'notifier', 'totp', 'webauthn', 'ntp', 'privacy_policy'] as const;
+const optionalSections = ['webauthn', 'ntp', 'privacy_policy'] as const;
 
 const gaps: readonly Gap[] = [
   {
