@@ -1,13 +1,5 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHmac,
-  createSecretKey,
-  hkdfSync,
-  type KeyObject,
-} from 'node:crypto';
-
 import type { Random } from '../lib/random.ts';
+import { createSealedBox, FORMAT } from '../lib/sealed-box.ts';
 import type { encryptedColumns } from './tables.ts';
 
 /** Where a value stands. It opens nowhere else. */
@@ -19,9 +11,8 @@ export interface CipherPlace {
 }
 
 /**
- * Encrypts single values of the database with AES-256-GCM. Layout: format (1 byte), key id (4), nonce (12), ciphertext,
- * tag (16). Additional data: format, table, column and row, so that a value copied elsewhere does not open. Keys come from
- * `storage.encryption_key` and its predecessors by HKDF-SHA-256.
+ * Encrypts single values of the database (lib/sealed-box.ts) under `storage.encryption_key`, and opens those of its
+ * predecessors. Additional data: format, table, column and row, so that a value copied elsewhere does not open.
  * Not covered: putting back an older value of the same place.
  */
 export interface ColumnCipher {
@@ -47,57 +38,23 @@ export class UndecipherableValue extends Error {
   }
 }
 
-const FORMAT = 1;
-const HEAD = 1 + 4 + 12;
-const TAG = 16;
-
-interface CipherKey {
-  readonly id: Buffer;
-  readonly key: KeyObject;
-}
-
 /** The first secret encrypts, each of them decrypts. */
 export function createColumnCipher(
   secrets: readonly [string, ...string[]],
-  { random }: { readonly random: Random },
+  deps: { readonly random: Random },
 ): ColumnCipher {
-  const keys = secrets.map(deriveKey) as [CipherKey, ...CipherKey[]];
-  const current = keys[0];
+  const box = createSealedBox(secrets, 'sallyport storage column v1', deps);
   return {
-    encrypt(place, plain) {
-      const nonce = random.bytes(12);
-      const cipher = createCipheriv('aes-256-gcm', current.key, nonce);
-      cipher.setAAD(additionalData(place));
-      const body = cipher.update(plain);
-      return Buffer.concat([Buffer.of(FORMAT), current.id, nonce, body, cipher.final(), cipher.getAuthTag()]);
+    encrypt: (place, plain) => box.seal(additionalData(place), plain),
+    decrypt(place, sealed) {
+      const opened = box.open(additionalData(place), Buffer.from(sealed));
+      if (typeof opened === 'string') throw new UndecipherableValue(opened, place);
+      return opened;
     },
-
-    decrypt(place, bytes) {
-      const sealed = Buffer.from(bytes);
-      if (sealed.length < HEAD + TAG || sealed[0] !== FORMAT) throw new UndecipherableValue('broken', place);
-      const key = keys.find(({ id }) => id.equals(sealed.subarray(1, 5)));
-      if (!key) throw new UndecipherableValue('unknown-key', place);
-      const decipher = createDecipheriv('aes-256-gcm', key.key, sealed.subarray(5, HEAD));
-      decipher.setAAD(additionalData(place));
-      decipher.setAuthTag(sealed.subarray(sealed.length - TAG));
-      try {
-        const body = decipher.update(sealed.subarray(HEAD, sealed.length - TAG));
-        return Buffer.concat([body, decipher.final()]);
-      } catch {
-        throw new UndecipherableValue('broken', place);
-      }
-    },
-
-    isCurrent: (sealed) => current.id.equals(Buffer.from(sealed.subarray(1, 5))),
+    isCurrent: (sealed) => box.isCurrent(sealed),
   };
 }
 
-function additionalData({ table, column, row }: CipherPlace): Buffer {
-  return Buffer.from(JSON.stringify([FORMAT, table, column, row]));
-}
-
-function deriveKey(secret: string): CipherKey {
-  const raw = Buffer.from(hkdfSync('sha256', secret, '', 'sallyport storage column v1', 32));
-  const id = createHmac('sha256', createSecretKey(raw)).update('id').digest().subarray(0, 4);
-  return { id, key: createSecretKey(raw) };
+function additionalData({ table, column, row }: CipherPlace): string {
+  return JSON.stringify([FORMAT, table, column, row]);
 }
