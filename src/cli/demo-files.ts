@@ -23,6 +23,8 @@ interface Person {
 
 const DOMAIN = 'demo.localhost';
 export const PORTAL = `auth.${DOMAIN}`;
+/** The newest mail, in the demo's folder. */
+export const MAIL = 'mail.txt';
 export const COOKIE_NAME = '__Secure-sallyport';
 const SITES = ['whoami', 'admin', 'public', 'bank'].map((name) => `${name}.${DOMAIN}`);
 const PEOPLE = [
@@ -58,8 +60,9 @@ export async function prepareDemo(
     write('users.yml', await usersFile(people, deps.random));
     write('people.json', `${JSON.stringify(people, null, 2)}\n`);
   }
-  if (!existsSync(at('session-secret')))
-    write('session-secret', `${deps.random.bytes(48).toString('base64url')}\n`);
+  for (const name of ['session-secret', 'storage-key']) {
+    if (!existsSync(at(name))) write(name, `${deps.random.bytes(48).toString('base64url')}\n`);
+  }
   write('configuration.yml', configuration(at, port, direct(at, port)));
   const people = JSON.parse(readFileSync(at('people.json'), 'utf8')) as readonly Person[];
   return { configuration: at('configuration.yml'), sites: SITES, people };
@@ -122,7 +125,7 @@ function direct(at: (name: string) => string, port: number): string {
 
 function configuration(at: (name: string) => string, port: number, listener: string, store = ''): string {
   const path = (name: string): string => JSON.stringify(at(name));
-  const secret = readFileSync(at('session-secret'), 'utf8').trim();
+  const secretOf = (name: string): string => readFileSync(at(name), 'utf8').trim();
   return `# Written by "sallyport demo" at each start.
 ${listener}
 theme: auto
@@ -133,13 +136,26 @@ authentication_backend:
 
 session:
   name: ${COOKIE_NAME}
-  secret: '${secret}'
+  secret: '${secretOf('session-secret')}'
   expiration: 12h
   inactivity: 1h
   cookies:
     - domain: ${DOMAIN}
       authelia_url: 'https://${PORTAL}:${port}'
 ${store}
+storage:
+  encryption_key: '${secretOf('storage-key')}'
+  local:
+    path: ${path('storage.sqlite3')}
+
+# Mail is written to a file, the newest one to be read there.
+notifier:
+  filesystem:
+    filename: ${path(MAIL)}
+
+totp:
+  issuer: Sallyport demo
+
 access_control:
   default_policy: deny
   rules:

@@ -10,7 +10,7 @@ import { systemClock } from '../lib/clock.ts';
 import { openLogger } from '../lib/logger.ts';
 import { systemRandom } from '../lib/random.ts';
 import { createReverseProxy } from '../proxy/reverse-proxy.ts';
-import { COOKIE_NAME, type DemoFiles, prepareDemo } from './demo-files.ts';
+import { MAIL, COOKIE_NAME, type DemoFiles, prepareDemo } from './demo-files.ts';
 import type { CliIo } from './io.ts';
 import { webDirectory } from './serve.ts';
 import { whoami } from './whoami.ts';
@@ -134,9 +134,10 @@ ${people.join('\n')}
     ${at('whoami')}         one factor: shows what the application is told about you
     ${at('admin')}          only for the group admins: sign in as each of the two
     ${at('public')}         open to everybody
-    ${at('bank')}           wants two factors
+    ${at('bank')}           wants two factors: the portal shows how to get a second one
     ${at('auth')}           the portal: who you are, and the way out
 
+  Mail that it sends is in ${folder}/${MAIL} (the code that the portal asks for before a factor changes).
   Your browser does not know this demo's own certificate authority and will warn once.
     curl -sv --cacert ${folder}/ca.pem ${at('whoami')}
   Everything is kept in ${folder}; configuration.yml there is a good start for your own.

@@ -102,7 +102,7 @@ describe('sallyport demo', () => {
     expect(seen).not.toContain('__Secure-sallyport');
   });
 
-  test('groups decide, two factors are not there yet, public is open', async () => {
+  test('groups decide, one factor is not enough for the bank, public is open', async () => {
     const [alice, bob] = [await signIn('alice'), await signIn('bob')];
     expect((await ask('admin', '/', [alice])).status).toBe(200);
     expect((await ask('admin', '/', [bob])).status).toBe(403);
