@@ -48,11 +48,16 @@ export async function buildPortal() {
       modulePreload: false,
       rolldownOptions: {
         input: { portal: 'src/browser.tsx', style: 'src/portal.css' },
-        output: { entryFileNames: '[name].[hash:8].js', assetFileNames: '[name].[hash:8][extname]' },
+        output: {
+          entryFileNames: '[name].[hash:8].js',
+          chunkFileNames: '[name].[hash:8].js',
+          assetFileNames: '[name].[hash:8][extname]',
+        },
       },
     },
   });
-  const named = (extension) => output.find((file) => extname(file.fileName) === extension)?.fileName;
+  const named = (extension) =>
+    output.find((file) => extname(file.fileName) === extension && !file.isDynamicEntry)?.fileName;
   const assets = { script: named('.js'), style: named('.css'), logo: named('.svg') };
 
   await build({

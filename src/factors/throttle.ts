@@ -100,7 +100,7 @@ const CLIENTS = 10_000;
 /** Failures that a secret other than the password has where `max_retries` is 0: codes are short, and always limited. */
 const CODE_RETRIES = 10;
 /** Milliseconds to wait, and to count again, while attempts under way have used the budget up and may turn out to be right. */
-const UNDECIDED = [50, 100, 200, 400, 800];
+const UNDECIDED = [50, 100, 200, 400, 800, 1600];
 
 const PROOFS: Readonly<Record<Proof, { readonly isPassword: boolean; readonly logged: string }>> = {
   password: { isPassword: true, logged: '1FA' },
@@ -182,6 +182,7 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
     const subjects = subjectsOf(attempt, attempt.proof);
     // Who is banned already costs one question and no writing.
     if (await bans.findInForce(subjects, clock.now())) return null;
+    if (budgets.length === 0) return [];
     for (let round = 0; ; round++) {
       const now = clock.now();
       const used = await use(budgets, now);

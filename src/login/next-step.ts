@@ -33,19 +33,20 @@ export type NextStep =
   /** Off to the target; one that is denied says so itself. */
   | { readonly kind: 'target' }
   | { readonly kind: 'default-redirection' }
-  /** Signed in, nowhere to go. */
-  | { readonly kind: 'stay' };
+  /** Signed in, nowhere to go. Who has a second factor may show it ahead of the sites that ask for it: one of these. */
+  | { readonly kind: 'stay'; readonly methods: readonly SecondFactorMethod[] };
 
 /**
  * What a person must do next: the one place that knows, asked by the form, the JSON API and the pages. One step at a time:
  * after it is done, it is asked again.
  */
 export function nextStep(situation: Situation): NextStep {
-  const { level, proven, required, usesTwoFactor, hasDefaultRedirection } = situation;
+  const { level, proven, required, enrolled, usesTwoFactor, hasDefaultRedirection } = situation;
   if (level === 0) return { kind: 'password' };
   if (required === null) {
     const mayLeave = hasDefaultRedirection && (!usesTwoFactor || level === 2);
-    return { kind: mayLeave ? 'default-redirection' : 'stay' };
+    if (mayLeave) return { kind: 'default-redirection' };
+    return { kind: 'stay', methods: usesTwoFactor && level < 2 ? (enrolled ?? SECOND_FACTORS) : [] };
   }
   if (required.level === 'deny' || required.level === 'bypass') return { kind: 'target' };
   const open = required.proofs.filter((proof) => !isMet(proof, proven));

@@ -119,7 +119,7 @@ export function createActions(deps: ActionDeps): Actions {
     };
     let step = nextStep(situation);
     // Asked of the storage only where it matters: who needs no second factor does not wait for it.
-    if (session && step.kind === 'second-factor') {
+    if (session && 'methods' in step) {
       step = nextStep({ ...situation, enrolled: await secondFactor.enrolled(session.userId) });
     }
     if (step.kind === 'target') return { next: step, redirect: target?.href ?? null };

@@ -42,6 +42,8 @@ export interface SignedInPage {
   readonly displayName: string;
   readonly username: string;
   readonly target: PageTarget | null;
+  /** Where a second factor can be shown ahead of the sites that ask for it; null when there is none to show. */
+  readonly secondFactor: string | null;
   readonly error: FormError | null;
 }
 

@@ -107,7 +107,14 @@ export function createPages(deps: PageDeps): {
     const error = formError(request);
     return show(
       request,
-      { page: 'signed-in', displayName, username, target: pageTarget, error },
+      {
+        page: 'signed-in',
+        displayName,
+        username,
+        target: pageTarget,
+        secondFactor: secondFactor.linkOf(step),
+        error,
+      },
       200,
       pageTarget,
     );

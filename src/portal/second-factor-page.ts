@@ -21,6 +21,8 @@ export interface SecondFactorPages {
   readonly routes: readonly Route[];
   /** The page for who has come to the step `second-factor`, `enrol` or `out-of-reach`. */
   readonly page: (request: RouteRequest, session: GatewaySession, step: Step) => Reply;
+  /** Where one can be shown that is not asked for. */
+  readonly linkOf: (step: Step) => string | null;
 }
 
 /** Below the base; Authelia's own, where it has one. */
@@ -118,6 +120,10 @@ export function createSecondFactorPages(deps: SecondFactorPageDeps): SecondFacto
 
   return {
     routes,
+    linkOf({ next }) {
+      const [method] = next.kind === 'stay' ? next.methods : [];
+      return method === undefined ? null : base + PATHS[method];
+    },
     page: (request, session, step) =>
       step.next.kind === 'second-factor'
         ? pageOf(request, session, step.next.methods)

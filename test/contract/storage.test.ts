@@ -261,6 +261,18 @@ describe.each(Object.keys(storageHarnesses) as (keyof typeof storageHarnesses)[]
       await counters.clear('user', 'john');
       expect(await count(1003)).toBe(1);
     });
+
+    test('an attempt is under way until it has failed', async () => {
+      const counters = createThrottleCounters(await open());
+      const attempts = [
+        await counters.count('totp', 'john', now, 1000),
+        await counters.count('totp', 'john', now, 1000),
+      ];
+      expect(attempts.map(({ failed }) => failed)).toEqual([0, 0]);
+      for (const attempt of attempts) await counters.fail(attempt);
+      expect(await counters.count('totp', 'john', now + 1, 1000)).toMatchObject({ count: 3, failed: 2 });
+      expect(await counters.count('totp', 'jane', now + 1, 1000)).toMatchObject({ count: 1, failed: 0 });
+    });
   });
 
   describe('rate buckets', () => {

@@ -107,11 +107,12 @@ function setUp(refreshInterval: number | null = 5 * MINUTE, degraded: Degraded |
 
 describe('the session cookie', () => {
   test('recognises somebody at level 1', async () => {
-    const { begin, ask } = setUp();
+    const { begin, ask, clock } = setUp();
     const { cookie } = await begin();
     expect(await ask(`a=b; ${cookie}`)).toEqual({
       user: { username: 'john', displayName: 'JOHN', emails: ['john@example.com'], groups: ['dev'] },
       level: 1,
+      factors: [{ method: 'password', at: clock.now() }],
     });
   });
 
@@ -313,6 +314,21 @@ describe('while the store is down', () => {
     expect(await ask(cookie)).toMatchObject({ user: { username: 'john' }, level: 1, isDegraded: true });
     clock.advance(1);
     await expect(ask(cookie)).rejects.toThrow(StoreUnavailable);
+  });
+
+  test.each([
+    [false, 1, ['password']],
+    [true, 2, ['password', 'totp']],
+  ])('two factors, allowed: %s, come to level %i', async (twoFactor, level, methods) => {
+    const { begin, ask, cutOff, sessions, clock } = setUp(5 * MINUTE, { ...degraded, twoFactor });
+    const { session } = await begin();
+    const factors = [...session.payload.factors, { method: 'totp', at: clock.now() } as const];
+    const risen = await sessions.rise(session, { ...session.payload, factors });
+    const cookie = `authelia_session=${risen?.token}`;
+    await ask(cookie);
+    cutOff();
+    const identity = await ask(cookie);
+    expect(identity).toMatchObject({ level, factors: methods.map((method) => ({ method })) });
   });
 
   test('who was not seen, or has signed out here, does not', async () => {

@@ -20,6 +20,7 @@ function memoryStore() {
       sets.set(username, { ...set, digests });
       return true;
     },
+    remove: async (username) => sets.delete(username),
   };
   return { store, sets };
 }

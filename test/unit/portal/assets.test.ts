@@ -49,7 +49,7 @@ describe('the built assets', () => {
 
   it('hold no inline data that the policy would block', () => {
     const texts = [...assets.values()].filter(({ type }) => /^text\/(css|javascript)/.test(type));
-    expect(texts).toHaveLength(2);
+    expect(texts.length).toBeGreaterThanOrEqual(2);
     for (const { body } of texts) {
       expect(body.toString()).not.toMatch(/url\(|innerHTML\s*=\s*["'`]|\beval\(|new Function/);
     }

@@ -52,7 +52,7 @@ describe('the document', () => {
   it('gives every text that it shows: no key of the catalogue is on any page', () => {
     for (const page of Object.values(pages)) {
       expect(readableText(render(dataOf(page)))).not.toMatch(
-        /(login|error|signed-in|second-factor|logout|account|sessions|problem)\.[a-z]/,
+        /(login|error|signed-in|second-factor|password-again|security|totp|recovery-codes|logout|account|sessions|problem)\.[a-z]/,
       );
     }
   });
@@ -96,6 +96,7 @@ describe('hostile data', () => {
         displayName: 'a',
         username: 'a',
         target: { url: attack, site: 'a' },
+        secondFactor: null,
         error: null,
       }),
     ],
@@ -247,7 +248,7 @@ describe('the other pages', () => {
   it('signed in: who, where to, and the way out', () => {
     const html = render(
       dataOf(
-        { page: 'signed-in', displayName: 'John Doe', username: 'john', target, error: null },
+        { page: 'signed-in', displayName: 'John Doe', username: 'john', target, secondFactor: null, error: null },
         { base: '/sso/' },
       ),
     );
@@ -259,26 +260,29 @@ describe('the other pages', () => {
 
   it('signed in: falls back to the username', () => {
     const html = render(
-      dataOf({ page: 'signed-in', displayName: '', username: 'john', target: null, error: null }),
+      dataOf({
+        page: 'signed-in',
+        displayName: '',
+        username: 'john',
+        target: null,
+        secondFactor: null,
+        error: null,
+      }),
     );
     expect(readableText(html)).toContain('Signed in as john');
     expect(readableText(html)).not.toContain('Continue to');
   });
 
-  it('second factor: says that none exists, and lets go', () => {
-    const html = render(dataOf({ page: 'second-factor', displayName: 'John Doe', username: 'john', target }));
-    expect(readableText(html)).toContain('one.example.com can only be opened with a second factor');
-    expect(readableText(html)).toContain('does not offer a second factor yet');
-    const rd = 'https%3A%2F%2Fone.example.com%2Freports%3Fyear%3D2026%26x%3D1';
-    expect(tagWith(html, `action="/form/logout?rd=${rd}"`)).toContain('method="post"');
-    expect(tagWith(html, 'action="/form/logout"')).toContain('method="post"');
-    const plain = render(dataOf({ page: 'second-factor', displayName: '', username: 'john', target: null }));
-    expect(plain.match(/<form/g)).toHaveLength(1);
-  });
-
-  it('signed in: leads to the sessions', () => {
-    const page = { page: 'signed-in', displayName: '', username: 'john', target: null, error: null } as const;
-    expect(tagWith(render(dataOf(page, { base: '/sso/' })), 'href="/sso/settings/sessions"')).toMatch(/^<a /);
+  it('signed in: leads to the account', () => {
+    const page = {
+      page: 'signed-in',
+      displayName: '',
+      username: 'john',
+      target: null,
+      secondFactor: null,
+      error: null,
+    } as const;
+    expect(tagWith(render(dataOf(page, { base: '/sso/' })), 'href="/sso/settings/security"')).toMatch(/^<a /);
   });
 
   it('sign in again: leads over signing out', () => {

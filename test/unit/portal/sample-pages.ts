@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { openCatalogue } from '../../../src/portal/catalogue.ts';
 import type { LoginPage, Page, PageData, SessionsPage } from '../../../src/portal/page-data.ts';
+import { factorPages } from './factor-pages.ts';
 
 export const webDist = fileURLToPath(new URL('../../../web/dist', import.meta.url));
 
@@ -14,6 +15,7 @@ export const login: LoginPage = {
   action: '/form/login?rd=https%3A%2F%2Fone.example.com%2F&rm=GET',
   rememberMe: 2_592_000,
   username: '',
+  resetUrl: null,
   error: null,
 };
 
@@ -58,8 +60,15 @@ export const sessions: SessionsPage = {
 /** One of each variant. */
 export const pages: Readonly<Record<string, Page>> = {
   login,
-  'signed-in': { page: 'signed-in', displayName: 'John Doe', username: 'john', target, error: null },
-  'second-factor': { page: 'second-factor', displayName: 'John Doe', username: 'john', target },
+  'signed-in': {
+    page: 'signed-in',
+    displayName: 'John Doe',
+    username: 'john',
+    target,
+    secondFactor: '/2fa/one-time-password',
+    error: null,
+  },
+  ...factorPages(target, noon),
   logout: { page: 'logout', action: '/form/logout', displayName: 'John Doe' },
   sessions,
   'sessions, one ended': { ...sessions, sessions: sessions.sessions.slice(0, 1), done: 'one' },

@@ -16,6 +16,11 @@ export function SignedInView({ page, base, t }: ViewProps<SignedInPage>): JSX.El
           <span>{t.rich('signed-in.continue', { site: <bdi>{page.target.site}</bdi> })}</span>
         </a>
       )}
+      {page.secondFactor !== null && (
+        <a class="button button-quiet" href={page.secondFactor}>
+          {t.text('signed-in.second-factor')}
+        </a>
+      )}
       <a class="button button-quiet" href={`${base}settings/security`}>
         {t.text('signed-in.security')}
       </a>
