@@ -99,7 +99,7 @@ const REFUSAL_STEP = 10_000;
 const CLIENTS = 10_000;
 /** Failures that a secret other than the password has where `max_retries` is 0: codes are short, and always limited. */
 const CODE_RETRIES = 10;
-/** Milliseconds to wait, and to count again, while attempts under way have used the budget up and no ban stands yet. */
+/** Milliseconds to wait, and to count again, while attempts under way have used the budget up and may turn out to be right. */
 const UNDECIDED = [50, 100, 200, 400, 800];
 
 const PROOFS: Readonly<Record<Proof, { readonly isPassword: boolean; readonly logged: string }>> = {
@@ -191,7 +191,8 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
       if (!ban && over.length === 0) return used;
       await takeBack(used);
       // Those who used the budget up may yet turn out to be right, as a client's that asks from many connections.
-      const wait = over.every((budget) => budget.bans) ? UNDECIDED[round] : undefined;
+      const isUsedUp = over.some(({ counted, limit }) => counted.failed >= limit);
+      const wait = isUsedUp ? undefined : UNDECIDED[round];
       if (ban || wait === undefined) return null;
       await pause(wait + ((random.bytes(1)[0] ?? 0) % wait));
     }
@@ -260,9 +261,10 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
           ),
         failed: () =>
           settle(
-            ...used.flatMap(({ counted, limit, bans: banned }) =>
-              banned && counted.count >= limit ? [ban(banned)] : [],
-            ),
+            ...used.map(async ({ counted, limit, bans: banned }) => {
+              await counters.fail(counted);
+              if (banned && counted.count >= limit) await ban(banned);
+            }),
             log(attempt, 'failure'),
           ),
         takeBack: () => settle(takeBack(used)),
