@@ -26,6 +26,8 @@ export interface SecondFactorAttempt {
   readonly method: SecondFactorMethod;
   /** As it was typed. */
   readonly code: string;
+  /** Where the person was going; for the log of attempts. */
+  readonly target?: { readonly method: string; readonly url: string } | undefined;
   readonly from: NoticeSource & { readonly ip: string };
   /** The session as it is now. */
   readonly find: () => Promise<GatewaySession | null>;
@@ -80,9 +82,9 @@ export function createSecondFactor(deps: SecondFactorDeps): SecondFactor {
   };
 
   /** Counted first, so that parallel guesses and other replicas change nothing. */
-  const check = async ({ session, method, code, from }: SecondFactorAttempt): Promise<Verdict> => {
+  const check = async ({ session, method, code, from, target }: SecondFactorAttempt): Promise<Verdict> => {
     const who = { username: session.userId, ip: from.ip, proof: method };
-    const counted = await throttle.begin(who);
+    const counted = await throttle.begin({ ...who, target });
     if (counted === 'banned') return { holds: false, reason: 'banned' };
     let verdict: Verdict;
     try {

@@ -194,6 +194,7 @@ const ownerOf = ({ userId, publicId }: GatewaySession): EnrolmentOwner => ({
   session: publicId,
 });
 
-function withoutEnrolment({ totpEnrolment: _, ...payload }: GatewayPayload): GatewayPayload {
-  return payload;
+function withoutEnrolment(payload: GatewayPayload): GatewayPayload {
+  const { totpEnrolment, ...rest } = payload;
+  return totpEnrolment === undefined ? payload : rest;
 }

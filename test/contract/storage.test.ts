@@ -134,6 +134,7 @@ describe.each(Object.keys(storageHarnesses) as (keyof typeof storageHarnesses)[]
       const use = (step: number) => replicas.map((totp) => () => totp.recordStep('john', step));
       expect(await race(use(60_000_000), 25, true)).toBe(1);
       expect(await race(use(60_000_001), 1, true)).toBe(1);
+      expect(await replicas[1]?.recordStep('john', 59_999_999), 'older than one that was used').toBe(false);
       expect(await replicas[0]?.recordStep('jane', 60_000_000)).toBe(true);
     });
   });

@@ -15,26 +15,12 @@ test.each([
   ['empty-values', [], []],
   ['openid-connect', ['identity_providers.oidc'], []],
   ['ldap-activedirectory', ['authentication_backend.ldap'], []],
-  [
-    'sqlite-files-mail',
-    [],
-    ['storage', 'notifier', 'identity_validation', 'totp', 'webauthn', 'default_2fa_method'],
-  ],
+  ['sqlite-files-mail', [], ['webauthn']],
   ['authz-endpoints', [], ['server.endpoints.enable_pprof', 'server.endpoints.authz, scheme bearer']],
   [
     'every-other-section',
     ['duo_api'],
-    [
-      'notifier',
-      'identity_validation',
-      'totp',
-      'webauthn',
-      'password_policy',
-      'ntp',
-      'privacy_policy',
-      'default_2fa_method',
-      'certificates_directory',
-    ],
+    ['webauthn', 'ntp', 'privacy_policy', 'default_2fa_method', 'certificates_directory'],
   ],
 ])('%s', (name, refused, unused) => {
   expect(unsupported(name)).toEqual({ refused, unused });

@@ -248,7 +248,14 @@ describe('the other pages', () => {
   it('signed in: who, where to, and the way out', () => {
     const html = render(
       dataOf(
-        { page: 'signed-in', displayName: 'John Doe', username: 'john', target, secondFactor: null, error: null },
+        {
+          page: 'signed-in',
+          displayName: 'John Doe',
+          username: 'john',
+          target,
+          secondFactor: null,
+          error: null,
+        },
         { base: '/sso/' },
       ),
     );
