@@ -449,6 +449,20 @@ describe.each(Object.keys(storageHarnesses) as (keyof typeof storageHarnesses)[]
     expect(await audit.list({ username: 'john', since: now + 1, limit: 5 })).toEqual([]);
     expect(await audit.list({ before: newest?.id ?? 0, limit: 5 })).toEqual([oldest]);
     expect(await audit.list({ event: 'login.failed', limit: 1 })).toEqual([oldest]);
+    await audit.insertAll([]);
+    await audit.insertAll(['a', 'b', 'c'].map((event) => ({ ...record, event, username: 'mary' })));
+    const several = await audit.list({ username: 'mary', limit: 5 });
+    expect(several.map(({ event }) => event)).toEqual(['c', 'b', 'a']);
+    expect(several[0]?.details).toEqual(record.details);
+    const refused = audit.insertAll([record, { ...record, event: 'x'.repeat(10_000), username: 'mary' }]);
+    await refused.catch(() => undefined);
+    const rows = await audit.list({ username: 'mary', limit: 10 });
+    expect(rows.length - several.length).toBe(
+      await refused.then(
+        () => 1,
+        () => 0,
+      ),
+    );
   });
 
   test('leases: one owner at a time, who may prolong it; after its end anybody', async () => {
