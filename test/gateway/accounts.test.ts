@@ -70,7 +70,12 @@ class Visitor {
     return other;
   }
 
-  async ask(method: string, path: string, more: readonly HeaderLine[] = [], body?: string): Promise<RawAnswer> {
+  async ask(
+    method: string,
+    path: string,
+    more: readonly HeaderLine[] = [],
+    body?: string,
+  ): Promise<RawAnswer> {
     const cookie = [...this.jar].map(([name, value]) => `${name}=${value}`).join('; ');
     const answer = await ask(
       at(this.gateway).port,
@@ -232,7 +237,9 @@ describe('a link to reset a password', () => {
     await start();
     const [one, two, three] = [await linkFor(), await linkFor(), await linkFor()];
     const visitor = new Visitor();
-    expect(isOk(await visitor.json('POST', '/api/reset-password/identity/finish', { token: one }))).toBe(true);
+    expect(isOk(await visitor.json('POST', '/api/reset-password/identity/finish', { token: one }))).toBe(
+      true,
+    );
     await new Visitor().form('/form/reset-password', { token: two, new: NEW_PASSWORD });
     expect(isOk(await visitor.json('POST', '/api/reset-password', { password: 'a third 1 password' }))).toBe(
       false,
@@ -257,7 +264,9 @@ describe('a link to reset a password', () => {
     const visitor = new Visitor();
     const asked = await visitor.get(`/revoke/reset-password?token=${token}`);
     expect([asked.status, asked.header('referrer-policy')]).toEqual([200, 'no-referrer']);
-    expect((await visitor.get(`/reset-password/step2?token=${token}`)).body.toString()).toContain('name="new"');
+    expect((await visitor.get(`/reset-password/step2?token=${token}`)).body.toString()).toContain(
+      'name="new"',
+    );
     const revoked = await visitor.form('/form/revoke/reset-password', { value: token });
     expect(whither(revoked)).toEqual([303, '/revoke/reset-password?state=done']);
     expect(isOk(await visitor.json('POST', '/api/reset-password/identity/finish', { token }))).toBe(false);
@@ -272,7 +281,9 @@ describe('a link to reset a password', () => {
     await start();
     const token = await linkFor();
     at(0).clock.advance(300_000);
-    expect(isOk(await new Visitor().json('POST', '/api/reset-password/identity/finish', { token }))).toBe(false);
+    expect(isOk(await new Visitor().json('POST', '/api/reset-password/identity/finish', { token }))).toBe(
+      false,
+    );
   });
 
   test('leads to the configured portal, whatever the request calls it', async () => {
@@ -303,7 +314,9 @@ describe('asking for a link', () => {
         '/api/reset-password/identity/start',
         { username },
       );
-      const names = headers.map(([name, value]) => (/^x-request-id|date$/i.test(name) ? name : [name, value]));
+      const names = headers.map(([name, value]) =>
+        /^x-request-id|date$/i.test(name) ? name : [name, value],
+      );
       shapes.push({ status, names, body: body.toString() });
     }
     expect(new Set(shapes.map((shape) => JSON.stringify(shape))).size).toBe(1);
@@ -314,9 +327,9 @@ describe('asking for a link', () => {
     await start(2);
     for (let i = 0; i < 9; i++) {
       const visitor = new Visitor(i);
-      expect(isOk(await visitor.json('POST', '/api/reset-password/identity/start', { username: 'john' }))).toBe(
-        true,
-      );
+      expect(
+        isOk(await visitor.json('POST', '/api/reset-password/identity/start', { username: 'john' })),
+      ).toBe(true);
     }
     // What is under way is finished before a gateway has closed.
     for (const gateway of gateways) await gateway.gateway.close(0);
@@ -340,7 +353,11 @@ describe('asking for a link', () => {
 
   test.each([
     ['disabled', 'password_reset: { disable: true }', null],
-    ['elsewhere', 'password_reset: { custom_url: "https://id.example.net/forgot" }', 'https://id.example.net/forgot'],
+    [
+      'elsewhere',
+      'password_reset: { custom_url: "https://id.example.net/forgot" }',
+      'https://id.example.net/forgot',
+    ],
   ])('is not offered here where it is %s', async (_name, setting, link) => {
     await start(1, '', (text) =>
       text.replace('authentication_backend:\n', `authentication_backend:\n  ${setting}\n`),
@@ -451,7 +468,10 @@ describe('a code from the mail', () => {
     expect(whither(wrong)).toEqual([303, '/settings/elevation?back=password&sent=now&error=code']);
     const code = ` ${codeIn(await lastMail()).toLowerCase()} `;
     await visitor.form('/form/elevation/finish?back=password&sent=now', { code });
-    expect(whither(await visitor.get('/settings/elevation?back=password'))).toEqual([303, '/settings/password']);
+    expect(whither(await visitor.get('/settings/elevation?back=password'))).toEqual([
+      303,
+      '/settings/password',
+    ]);
     expect((await visitor.get('/settings/password')).status).toBe(200);
   });
 
@@ -497,10 +517,15 @@ describe('changing the password', () => {
     expect(isOk(await change(visitor, PASSWORD, NEW_PASSWORD))).toBe(true);
     expect(visitor.jar.get('authelia_session')).not.toBe(before);
     expect([await visitor.level(), await other.level()]).toEqual([1, 0]);
-    expect(isOk(await new Visitor().json('POST', '/api/reset-password/identity/finish', { token }))).toBe(false);
+    expect(isOk(await new Visitor().json('POST', '/api/reset-password/identity/finish', { token }))).toBe(
+      false,
+    );
     await mailThatSays('The password of your account at auth.example.com was changed.');
     await new Visitor().signIn('john', NEW_PASSWORD);
-    const old = await new Visitor().json('POST', '/api/firstfactor', { username: 'john', password: PASSWORD });
+    const old = await new Visitor().json('POST', '/api/firstfactor', {
+      username: 'john',
+      password: PASSWORD,
+    });
     expect(old.status).toBe(401);
   });
 
@@ -514,10 +539,7 @@ describe('changing the password', () => {
       expect((await change(visitor, PASSWORD, weak)).status).toBe(400);
     }
     const form = await visitor.form('/form/password', { old: PASSWORD, new: 'short' });
-    expect(whither(form)).toEqual([
-      303,
-      '/settings/password?error=weak&broken=min_length.require_number',
-    ]);
+    expect(whither(form)).toEqual([303, '/settings/password?error=weak&broken=min_length.require_number']);
     const page = await visitor.get('/settings/password?error=weak&broken=min_length.require_number');
     expect(page.body.toString()).toMatch(/at least 10 characters<strong> \(missing\)/);
     await change(visitor, 'a wrong one', NEW_PASSWORD);
@@ -527,7 +549,10 @@ describe('changing the password', () => {
 
   test('is not offered where it is switched off', async () => {
     await start(1, '', (text) =>
-      text.replace('authentication_backend:\n', 'authentication_backend:\n  password_change: { disable: true }\n'),
+      text.replace(
+        'authentication_backend:\n',
+        'authentication_backend:\n  password_change: { disable: true }\n',
+      ),
     );
     const visitor = await new Visitor().signIn();
     expect((await change(visitor, PASSWORD, NEW_PASSWORD)).status).toBe(404);
@@ -563,6 +588,10 @@ test('without a storage nothing of it is offered, and nothing breaks', async () 
   ];
   expect(answers.map(({ status }) => status)).toEqual([404, 404, 404, 404, 404]);
   expect(await resetLink(new Visitor())).toBe(null);
-  expect(read(await visitor.get('/api/configuration/password-policy')).data).toMatchObject({ mode: 'disabled' });
-  expect(isOk(await visitor.json('POST', '/api/firstfactor/reauthenticate', { password: PASSWORD }))).toBe(true);
+  expect(read(await visitor.get('/api/configuration/password-policy')).data).toMatchObject({
+    mode: 'disabled',
+  });
+  expect(isOk(await visitor.json('POST', '/api/firstfactor/reauthenticate', { password: PASSWORD }))).toBe(
+    true,
+  );
 });
