@@ -12,7 +12,10 @@ import type { Notices, NoticeSource } from './notices.ts';
 export interface SecondFactor {
   /** What people can add here. */
   readonly offered: readonly SecondFactorMethod[];
-  /** What this person has; recovery codes as long as one is left. Throws when the storage cannot say. */
+  /**
+   * What this person has. Recovery codes stand for another factor that he has: without one they are nothing. Throws when
+   * the storage cannot say.
+   */
   enrolled(username: string): Promise<readonly SecondFactorMethod[]>;
   /**
    * Checks a code, uses it up, and raises the session under a new token. What is counted is counted before the code is
@@ -74,6 +77,7 @@ export function createSecondFactor(deps: SecondFactorDeps): SecondFactor {
       return check.status === 'success' ? { holds: true } : { holds: false, reason: check.reason };
     },
     async 'recovery-code'(username, code) {
+      if (!(await totp?.find(username))) return { holds: false, reason: 'not-enrolled' };
       // Before, because afterwards nothing may fail that is no proof.
       const left = (await recoveryCodes.count(username)) - 1;
       const isGood = await recoveryCodes.use(username, code);
@@ -112,7 +116,8 @@ export function createSecondFactor(deps: SecondFactorDeps): SecondFactor {
 
     async enrolled(username) {
       const [credential, left] = await Promise.all([totp?.find(username), recoveryCodes.count(username)]);
-      return [...(credential ? (['totp'] as const) : []), ...(left > 0 ? (['recovery-code'] as const) : [])];
+      if (!credential) return [];
+      return left > 0 ? ['totp', 'recovery-code'] : ['totp'];
     },
 
     async complete(attempt) {

@@ -42,6 +42,8 @@ function setUp(
     /** Answers of `rise`, one after the other. */
     readonly rises?: readonly boolean[];
     readonly codes?: number;
+    /** Default: true. */
+    readonly isEnrolled?: boolean;
   } = {},
 ) {
   const clock = fakeClock();
@@ -54,7 +56,12 @@ function setUp(
     };
   const counted = { succeeded: note('succeeded'), failed: note('failed'), takeBack: note('taken back') };
   const totp: Pick<TotpFactor, 'verify' | 'find'> = {
-    find: () => Promise.resolve(null),
+    find: () =>
+      Promise.resolve(
+        (over.isEnrolled ?? true)
+          ? { issuer: '', algorithm: 'SHA1', digits: 6, period: 30, createdAt: 0, lastUsedAt: null }
+          : null,
+      ),
     verify: () => {
       log.push('looked at');
       return (over.verify ?? (async () => ({ status: 'success', step: 1 })))();
@@ -191,10 +198,14 @@ describe('showing a second factor', () => {
   });
 });
 
-test('what somebody has: recovery codes as long as one is left', async () => {
-  expect(await setUp().secondFactor.enrolled('john')).toEqual([]);
-  expect(await setUp({ codes: 1 }).secondFactor.enrolled('john')).toEqual(['recovery-code']);
-  expect(setUp().secondFactor.offered).toEqual(['totp']);
+test('recovery codes stand for a factor that the person has, as long as one is left', async () => {
+  expect(await setUp().secondFactor.enrolled('john')).toEqual(['totp']);
+  expect(await setUp({ codes: 1 }).secondFactor.enrolled('john')).toEqual(['totp', 'recovery-code']);
+  const bare = setUp({ codes: 1, isEnrolled: false });
+  expect(await bare.secondFactor.enrolled('john')).toEqual([]);
+  expect(await bare.complete('recovery-code')).toEqual({ status: 'failure' });
+  expect(bare.events).toMatchObject([{ success: false, reason: 'not-enrolled' }]);
+  expect(bare.secondFactor.offered).toEqual(['totp']);
 });
 
 test('where nothing is stored nobody has one, and none holds', async () => {
