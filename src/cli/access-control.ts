@@ -2,6 +2,7 @@ import { Command } from 'commander';
 
 import { formatProblem, loadConfiguration, resolveSource } from '../config/load.ts';
 import { outcomeOf, type Requirement } from '../decision/decide.ts';
+import type { ProofDemand } from '../decision/factors.ts';
 import { explain, type Explanation, type ReadingReport, type RuleReport } from '../decision/explain.ts';
 import { compilePolicy } from '../decision/policy.ts';
 import type { AuthenticationLevel, Subject, TargetRequest } from '../decision/target.ts';
@@ -73,10 +74,16 @@ function formatReasons({ rules }: ReadingReport): string {
     .join('');
 }
 
+/** Judged by the level alone; what is demanded besides is told apart. */
 function describeOutcome(requirement: Requirement, level: AuthenticationLevel): string {
-  const outcome = outcomeOf(requirement, level);
+  const outcome = outcomeOf({ ...requirement, proofs: [] }, level);
   if (outcome === 'challenge') return level === 0 ? 'asked to sign in' : 'asked for another factor';
   return outcome === 'allow' ? 'allowed' : 'denied (403)';
+}
+
+function describeProof({ methods, maxAge }: ProofDemand): string {
+  const age = maxAge === null ? 'in this session' : `at most ${maxAge / 1000} seconds ago`;
+  return `one of ${methods.join(', ')}, ${age}`;
 }
 
 const shown: readonly (readonly [AuthenticationLevel, string])[] = [
@@ -93,6 +100,7 @@ function formatResult(requirement: Requirement, isAnonymous: boolean): string {
   return [
     `${isOpen ? 'Potentially ' : 'Policy '}${requirement.level}, by ${place}.`,
     ...levels.map(([level, name]) => `  ${name}: ${describeOutcome(requirement, level)}`),
+    ...requirement.proofs.map((proof) => `  besides: ${describeProof(proof)}`),
     ...(isOpen
       ? ['The rule depends on who is asking: give --username and --groups to see what follows.']
       : []),

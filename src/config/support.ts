@@ -27,7 +27,12 @@ const gaps: readonly Gap[] = [
     kind: 'unused',
     isConfigured: (config) => config[key] !== undefined,
   })),
-  { key: 'default_2fa_method', kind: 'unused', isConfigured: (config) => config.default_2fa_method !== '' },
+  {
+    key: 'default_2fa_method',
+    kind: 'unused',
+    // There is one method, and it is the default.
+    isConfigured: (config) => !['', 'totp'].includes(config.default_2fa_method),
+  },
   {
     key: 'certificates_directory',
     kind: 'unused',

@@ -24,6 +24,7 @@ interface Attempt {
   readonly id: string;
   readonly against: string;
   readonly at: number;
+  readonly failed: boolean;
 }
 
 function createCounters(): ThrottleCounters {
@@ -36,16 +37,26 @@ function createCounters(): ThrottleCounters {
     else attempts.delete(place);
   };
 
+  const placeOf = (id: string): string => id.slice(id.indexOf(' ') + 1);
+
   return {
     async count(kind, subject, now, window, against = '') {
       const place = `${kind} ${subject}`;
       const id = `${++lastId} ${place}`;
       const counted = (attempts.get(place) ?? []).filter(({ at }) => at > now - window);
-      attempts.set(place, [...counted, { id, against, at: now }]);
-      return { id, count: counted.length + 1 };
+      attempts.set(place, [...counted, { id, against, at: now, failed: false }]);
+      return { id, count: counted.length + 1, failed: counted.filter(({ failed }) => failed).length };
+    },
+    async fail({ id }) {
+      const place = placeOf(id);
+      const all = attempts.get(place) ?? [];
+      attempts.set(
+        place,
+        all.map((attempt) => (attempt.id === id ? { ...attempt, failed: true } : attempt)),
+      );
     },
     async takeBack({ id }) {
-      keep(id.slice(id.indexOf(' ') + 1), (attempt) => attempt.id !== id);
+      keep(placeOf(id), (attempt) => attempt.id !== id);
     },
     async clear(kind, subject, against) {
       keep(`${kind} ${subject}`, (attempt) => against !== undefined && attempt.against !== against);

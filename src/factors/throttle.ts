@@ -102,7 +102,7 @@ const CLIENTS = 10_000;
 const CODE_RETRIES = 10;
 /** Milliseconds for which an attempt waits for its turn at most, and keeps others waiting at most. */
 const LONGEST_TURN = 5000;
-/** Milliseconds to wait, and to count again, while attempts under way have used the budget up and no ban stands yet. */
+/** Milliseconds to wait, and to count again, while attempts under way have used the budget up and may turn out to be right. */
 const UNDECIDED = [50, 100, 200, 400, 800, 1600];
 
 const PROOFS: Readonly<Record<Proof, { readonly isPassword: boolean; readonly logged: string }>> = {
@@ -222,7 +222,8 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
       if (!ban && over.length === 0) return used;
       await takeBack(used);
       // Those who used the budget up may yet turn out to be right, as a client's that asks from many connections.
-      const wait = over.every((budget) => budget.bans) ? UNDECIDED[round] : undefined;
+      const isUsedUp = over.some(({ counted, limit }) => counted.failed >= limit);
+      const wait = isUsedUp ? undefined : UNDECIDED[round];
       if (ban || wait === undefined) return null;
       await pause(wait + ((random.bytes(1)[0] ?? 0) % wait));
     }
@@ -299,9 +300,10 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
           ),
         failed: () =>
           settleAndFinish(
-            ...used.flatMap(({ counted, limit, bans: banned }) =>
-              banned && counted.count >= limit ? [ban(banned)] : [],
-            ),
+            ...used.map(async ({ counted, limit, bans: banned }) => {
+              await counters.fail(counted);
+              if (banned && counted.count >= limit) await ban(banned);
+            }),
             log(attempt, 'failure'),
           ),
         takeBack: () => settleAndFinish(takeBack(used)),

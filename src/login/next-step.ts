@@ -49,11 +49,10 @@ export function nextStep(situation: Situation): NextStep {
     return { kind: 'stay', methods: usesTwoFactor && level < 2 ? (enrolled ?? SECOND_FACTORS) : [] };
   }
   if (required.level === 'deny' || required.level === 'bypass') return { kind: 'target' };
-  const open = required.proofs.filter((proof) => !isMet(proof, proven));
   // A proof that is demanded anyway may be the second factor as well: it is asked for first.
-  const [first] = open;
-  if (first)
-    return first.methods.includes('password') ? { kind: 'password' } : secondFactor(situation, first.methods);
+  const open = required.proofs.find((proof) => !isMet(proof, proven));
+  if (open)
+    return open.methods.includes('password') ? { kind: 'password' } : secondFactor(situation, open.methods);
   return required.level === 'two_factor' && level < 2
     ? secondFactor(situation, SECOND_FACTORS)
     : { kind: 'target' };

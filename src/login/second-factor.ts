@@ -12,7 +12,10 @@ import type { Notices, NoticeSource } from './notices.ts';
 export interface SecondFactor {
   /** What people can add here. */
   readonly offered: readonly SecondFactorMethod[];
-  /** What this person has; recovery codes as long as one is left. Throws when the storage cannot say. */
+  /**
+   * What this person has. Recovery codes stand for another factor that he has: without one they are nothing. Throws when
+   * the storage cannot say.
+   */
   enrolled(username: string): Promise<readonly SecondFactorMethod[]>;
   /**
    * Checks a code, uses it up, and raises the session under a new token. What is counted is counted before the code is
@@ -26,6 +29,8 @@ export interface SecondFactorAttempt {
   readonly method: SecondFactorMethod;
   /** As it was typed. */
   readonly code: string;
+  /** Where the person was going; for the log of attempts. */
+  readonly target?: { readonly method: string; readonly url: string } | undefined;
   readonly from: NoticeSource & { readonly ip: string };
   /** The session as it is now. */
   readonly find: () => Promise<GatewaySession | null>;
@@ -72,6 +77,7 @@ export function createSecondFactor(deps: SecondFactorDeps): SecondFactor {
       return check.status === 'success' ? { holds: true } : { holds: false, reason: check.reason };
     },
     async 'recovery-code'(username, code) {
+      if (!(await totp?.find(username))) return { holds: false, reason: 'not-enrolled' };
       // Before, because afterwards nothing may fail that is no proof.
       const left = (await recoveryCodes.count(username)) - 1;
       const isGood = await recoveryCodes.use(username, code);
@@ -80,9 +86,9 @@ export function createSecondFactor(deps: SecondFactorDeps): SecondFactor {
   };
 
   /** Counted first, so that parallel guesses and other replicas change nothing. */
-  const check = async ({ session, method, code, from }: SecondFactorAttempt): Promise<Verdict> => {
+  const check = async ({ session, method, code, from, target }: SecondFactorAttempt): Promise<Verdict> => {
     const who = { username: session.userId, ip: from.ip, proof: method };
-    const counted = await throttle.begin(who);
+    const counted = await throttle.begin({ ...who, target });
     if (counted === 'banned') return { holds: false, reason: 'banned' };
     let verdict: Verdict;
     try {
@@ -110,7 +116,8 @@ export function createSecondFactor(deps: SecondFactorDeps): SecondFactor {
 
     async enrolled(username) {
       const [credential, left] = await Promise.all([totp?.find(username), recoveryCodes.count(username)]);
-      return [...(credential ? (['totp'] as const) : []), ...(left > 0 ? (['recovery-code'] as const) : [])];
+      if (!credential) return [];
+      return left > 0 ? ['totp', 'recovery-code'] : ['totp'];
     },
 
     async complete(attempt) {

@@ -198,7 +198,7 @@ export function createActions(deps: ActionDeps): Actions {
           remember,
           cookieDomain,
           cookieHeader: request.header('cookie'),
-          target: form.target ? { method: form.target.request.method, url: form.target.href } : undefined,
+          target: loggedTarget(form.target),
           from: sourceOf(request),
         },
         deps,
@@ -220,6 +220,7 @@ export function createActions(deps: ActionDeps): Actions {
         method,
         code,
         from,
+        target: loggedTarget(target),
         find: () => sessionOf(request),
       });
       if (result.status !== 'success') return result;
@@ -241,4 +242,11 @@ export function createActions(deps: ActionDeps): Actions {
       return deletedCookies(request);
     },
   };
+}
+
+/** A target as the log of attempts has it. */
+function loggedTarget(
+  target: RedirectTarget | null,
+): { readonly method: string; readonly url: string } | undefined {
+  return target ? { method: target.request.method, url: target.href } : undefined;
 }

@@ -165,7 +165,9 @@ export function createFactorActions({ account, sessions, events, notices }: Fact
         if (result.status === 'failure') return result;
         events.factorAdded({ username, ip: from.ip, factor: 'totp' });
         tell(session, from, { kind: 'factor-added', factor: 'totp' });
+        // What is left of a factor that was taken away by somebody else stands for no new one.
         if (isReplacing) await endOthers(session, from);
+        else await recoveryCodes.remove(username);
         await update(own, (payload) =>
           payload.totpEnrolment === sealed ? withoutEnrolment(payload) : payload,
         );
@@ -194,6 +196,7 @@ const ownerOf = ({ userId, publicId }: GatewaySession): EnrolmentOwner => ({
   session: publicId,
 });
 
-function withoutEnrolment({ totpEnrolment: _, ...payload }: GatewayPayload): GatewayPayload {
-  return payload;
+function withoutEnrolment(payload: GatewayPayload): GatewayPayload {
+  const { totpEnrolment, ...rest } = payload;
+  return totpEnrolment === undefined ? payload : rest;
 }

@@ -61,7 +61,15 @@ export interface Tables {
     url: string;
   };
   /** `subject` and `against` are SHA-256. */
-  readonly sallyport_throttle: { id: string; kind: string; subject: string; against: string; at: number };
+  readonly sallyport_throttle: {
+    id: string;
+    kind: string;
+    subject: string;
+    against: string;
+    at: number;
+    /** 1: the secret was wrong. */
+    failed: number;
+  };
   readonly sallyport_rate_buckets: { route: string; address: string; bucket: number; full_at: number };
   readonly sallyport_bans: {
     id: Generated<number>;

@@ -20,6 +20,8 @@ export interface ThrottleCounters {
     window: number,
     against?: string,
   ): Promise<CountedAttempt>;
+  /** Its secret was wrong: until then it is under way, and may turn out to be right. */
+  fail(attempt: CountedAttempt): Promise<void>;
   /** Takes an attempt back whose secret could not be checked, because the backend was out of reach. */
   takeBack(attempt: CountedAttempt): Promise<void>;
   /** Forgets the attempts of a subject, or only those against one person: the right secret was given. */
@@ -30,6 +32,8 @@ export interface ThrottleCounters {
 export interface CountedAttempt {
   readonly id: string;
   readonly count: number;
+  /** How many of them have failed. */
+  readonly failed: number;
 }
 
 const table = 'sallyport_throttle';
@@ -44,16 +48,22 @@ export function createThrottleCounters({
       const id = random.bytes(15).toString('base64url');
       await sql
         .insertInto(table)
-        .values({ id, kind, subject, against: digestOf(against), at: now })
+        .values({ id, kind, subject, against: digestOf(against), at: now, failed: 0 })
         .execute();
-      const { count } = await sql
+      const { count, failed } = await sql
         .selectFrom(table)
-        .select((expression) => expression.fn.countAll<number>().as('count'))
+        .select(({ fn }) => [
+          fn.countAll<number>().as('count'),
+          fn.sum<number | string | null>('failed').as('failed'),
+        ])
         .where('kind', '=', kind)
         .where('subject', '=', subject)
         .where('at', '>', now - window)
         .executeTakeFirstOrThrow();
-      return { id, count: Math.max(1, count) };
+      return { id, count: Math.max(1, count), failed: Number(failed ?? 0) };
+    },
+    async fail({ id }) {
+      await sql.updateTable(table).set({ failed: 1 }).where('id', '=', id).execute();
     },
     async takeBack({ id }) {
       await sql.deleteFrom(table).where('id', '=', id).execute();

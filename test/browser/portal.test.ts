@@ -1,29 +1,9 @@
-import { hash, X509Certificate } from 'node:crypto';
-import { createRequire } from 'node:module';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
-import { shipped } from '../proxies/proxy.ts';
-import { openSite, type Site } from '../proxies/site.ts';
-import { announce } from '../support/announce.ts';
-import { findProgram, mustBeComplete } from '../support/environment.ts';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts';
-import { type TemporaryFolder, temporaryFolder } from '../support/temporary-folder.ts';
-import { createTestCertificate } from '../support/test-authority.ts';
+import { mustBeComplete } from '../support/environment.ts';
+import { judge, missing, openStage, type Stage } from './stage.ts';
 
-/** A person with Chromium, behind nginx with our files. Names resolve inside the browser to the proxy's port. */
-
-const nginx = shipped.find(({ name }) => name === 'nginx');
-const program = findProgram('chromium');
-const missing = [...(program ? [] : ['chromium']), ...(nginx?.find() ? [] : ['nginx'])];
-if (missing.length > 0)
-  announce(`browser tests need ${missing.join(' and ')}: run scripts/install-test-servers`);
-
-const FLAGS =
-  '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
 const APP1 = 'https://app1.example.com';
 const APP2 = 'https://app2.example.com';
 const AUTH = 'https://auth.example.com';
@@ -36,58 +16,13 @@ async function signIn(page: Page, password = PASSWORD): Promise<void> {
 }
 
 describe.skipIf(missing.length > 0 && !mustBeComplete)('in Chromium', () => {
-  let folder: TemporaryFolder;
-  let gateway: GatewayProcess;
-  let site: Site;
-  let browser: Browser;
-  const contexts: BrowserContext[] = [];
-
+  let stage: Stage;
   beforeAll(async () => {
-    if (!nginx || !program) throw new Error(`${missing.join(' and ')} missing`);
-    folder = await temporaryFolder('browser');
-    const certificate = await createTestCertificate(folder.path, ['*.example.com']);
-    gateway = await startGatewayProcess(join(import.meta.dirname, '../proxies/fixtures'), folder.path);
-    site = await openSite(nginx, gateway.port, certificate);
-    const { httpsPort } = site.proxy;
-    // Trusted by its key: with plain "ignore certificate errors" Chromium keeps no cache.
-    const { publicKey } = new X509Certificate(await readFile(certificate.certificateFile));
-    const key = hash('sha256', publicKey.export({ type: 'spki', format: 'der' }), 'base64');
-    const resolve = ['app1', 'app2', 'auth'].map(
-      (name) => `MAP ${name}.example.com:443 127.0.0.1:${httpsPort}`,
-    );
-    browser = await chromium.launch({
-      executablePath: program,
-      args: [
-        ...FLAGS.split(' '),
-        `--host-resolver-rules=${resolve.join(',')}`,
-        `--ignore-certificate-errors-spki-list=${key}`,
-      ],
-    });
+    stage = await openStage();
   });
-  afterAll(async () => {
-    await browser?.close();
-    await site?.close();
-    await gateway?.stop();
-    await folder?.remove();
-  });
-  afterEach(async () => {
-    for (const context of contexts.splice(0)) await context.close();
-  });
-
-  async function open(
-    options: Parameters<Browser['newContext']>[0] = {},
-  ): Promise<{ page: Page; complaints: string[] }> {
-    const context = await browser.newContext(options);
-    contexts.push(context);
-    const page = await context.newPage();
-    const complaints: string[] = [];
-    page.on('console', (message) => {
-      // A refused password is a 401, which Chromium reports by itself.
-      if (message.type() === 'error' && !message.text().includes('401')) complaints.push(message.text());
-    });
-    page.on('pageerror', (error) => complaints.push(error.message));
-    return { page, complaints };
-  }
+  afterAll(() => stage?.close());
+  afterEach(() => stage.closePages());
+  const open: Stage['open'] = (options) => stage.open(options);
 
   const arrivedAs = async (page: Page): Promise<string> => await page.locator('body').innerText();
 
@@ -135,6 +70,7 @@ describe.skipIf(missing.length > 0 && !mustBeComplete)('in Chromium', () => {
       await signIn(one);
       await one.getByRole('heading', { name: 'You are signed in' }).waitFor();
     }
+    await page.getByRole('link', { name: 'Your account' }).click();
     await page.getByRole('link', { name: 'Where you are signed in' }).click();
     const entries = page.getByRole('listitem');
     const elsewhere = entries.filter({ hasText: 'Elsewhere' });
@@ -215,13 +151,13 @@ describe.skipIf(missing.length > 0 && !mustBeComplete)('in Chromium', () => {
     expect(requests).toBe(1);
   });
 
-  const axe = readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
   const schemes = ['light', 'dark'] as const;
   const paths = [
     '/',
     `/?rd=${encodeURIComponent(APP1)}%2F&error=credentials`,
     '/nothing-here',
     '/settings/sessions?done=one',
+    '/settings/security',
   ];
 
   test.each(schemes.flatMap((colorScheme) => paths.map((path) => [colorScheme, path] as const)))(
@@ -234,16 +170,7 @@ describe.skipIf(missing.length > 0 && !mustBeComplete)('in Chromium', () => {
         await page.getByRole('heading', { name: 'You are signed in' }).waitFor();
       }
       await page.goto(`${AUTH}${path}`);
-      await page.evaluate(await axe);
-      const violations = await page.evaluate(async () => {
-        const { axe: tool } = globalThis as unknown as {
-          axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-        };
-        return (await tool.run()).violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]);
-      });
-      expect(violations).toEqual([]);
-      const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
-      expect(overflow).toBeLessThanOrEqual(0);
+      expect(await judge(page)).toEqual({ violations: [], overflow: 0 });
     },
   );
 });

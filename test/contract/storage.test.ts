@@ -134,6 +134,7 @@ describe.each(Object.keys(storageHarnesses) as (keyof typeof storageHarnesses)[]
       const use = (step: number) => replicas.map((totp) => () => totp.recordStep('john', step));
       expect(await race(use(60_000_000), 25, true)).toBe(1);
       expect(await race(use(60_000_001), 1, true)).toBe(1);
+      expect(await replicas[1]?.recordStep('john', 59_999_999), 'older than one that was used').toBe(false);
       expect(await replicas[0]?.recordStep('jane', 60_000_000)).toBe(true);
     });
   });
@@ -260,6 +261,18 @@ describe.each(Object.keys(storageHarnesses) as (keyof typeof storageHarnesses)[]
       expect(await count(1002)).toBe(4);
       await counters.clear('user', 'john');
       expect(await count(1003)).toBe(1);
+    });
+
+    test('an attempt is under way until it has failed', async () => {
+      const counters = createThrottleCounters(await open());
+      const attempts = [
+        await counters.count('totp', 'john', now, 1000),
+        await counters.count('totp', 'john', now, 1000),
+      ];
+      expect(attempts.map(({ failed }) => failed)).toEqual([0, 0]);
+      for (const attempt of attempts) await counters.fail(attempt);
+      expect(await counters.count('totp', 'john', now + 1, 1000)).toMatchObject({ count: 3, failed: 2 });
+      expect(await counters.count('totp', 'jane', now + 1, 1000)).toMatchObject({ count: 1, failed: 0 });
     });
   });
 

@@ -67,6 +67,7 @@ const codeOf = (secret: string, offset = 0): string => {
   const key = { algorithm: 'SHA1', digits: 6, period: 30, secret: parseTotpSecret(secret) } as const;
   return totpCode(key, totpStep(key, first().clock.now()) + offset);
 };
+const queryOf = (of: Record<string, string>): string => `?${new URLSearchParams(of).toString()}`;
 const location = (answer: RawAnswer): string | undefined => answer.header('location');
 
 /** Proves by mail that the person is there. */
@@ -109,7 +110,7 @@ describe('at sign-in', () => {
     const { person, secret } = await enrolled();
     const stolen = person.copy();
     expect(await person.decide(TWO)).toBe(302);
-    const query = `?${new URLSearchParams({ rd: TWO, rm: 'GET' })}`;
+    const query = queryOf({ rd: TWO, rm: 'GET' });
     const page = await person.get(`/${query}`);
     expect(page.status).toBe(200);
     const action = /<form method="post" action="(\/form\/2fa\/one-time-password[^"]*)"/.exec(
@@ -202,7 +203,7 @@ describe('rules that ask for more', () => {
     expect(await person.decide(fresh)).toBe(200);
     advance(600_001);
     expect([await person.decide(fresh), await person.decide(TWO)]).toEqual([302, 200]);
-    const query = `?${new URLSearchParams({ rd: fresh, rm: 'GET' })}`;
+    const query = queryOf({ rd: fresh, rm: 'GET' });
     expect((await person.get(`/${query}`)).body.toString()).toContain('asks for a fresh proof');
     const again = await person.form(`/form/2fa/one-time-password${query}`, { code: codeOf(secret) });
     expect([location(again), await person.decide(fresh)]).toEqual([fresh, 200]);
@@ -213,7 +214,7 @@ describe('rules that ask for more', () => {
     const recent = 'https://recent.example.com/x?y=z';
     advance(600_001);
     expect(await person.decide(recent)).toBe(302);
-    const query = `?${new URLSearchParams({ rd: recent, rm: 'GET' })}`;
+    const query = queryOf({ rd: recent, rm: 'GET' });
     expect((await person.get(`/${query}`)).body.toString()).toContain('action="/form/reauthenticate?');
     const wrong = await person.form(`/form/reauthenticate${query}`, { password: 'wrong' });
     expect(location(wrong)).toContain('error=credentials');
@@ -229,7 +230,7 @@ describe('rules that ask for more', () => {
     expect(await person.decide(only)).toBe(302);
     await person.json('POST', '/api/secondfactor/recovery-code', { token: codes[0] });
     expect([await person.decide(TWO), await person.decide(only)]).toEqual([200, 302]);
-    const page = (await person.get(`/?${new URLSearchParams({ rd: only })}`)).body.toString();
+    const page = (await person.get(`/${queryOf({ rd: only })}`)).body.toString();
     expect(page).toContain('/form/2fa/one-time-password');
     expect(page).not.toContain('2fa/recovery-code');
     await person.json('POST', '/api/secondfactor/totp', { token: codeOf(secret) });
@@ -240,7 +241,7 @@ describe('rules that ask for more', () => {
 describe('an enrolment', () => {
   test('on the pages: from the closed site over elevation and QR code back to it', async () => {
     const person = await visitor().signIn();
-    const query = `?${new URLSearchParams({ rd: TWO, rm: 'GET' })}`;
+    const query = queryOf({ rd: TWO, rm: 'GET' });
     const closed = (await person.get(`/${query}`)).body.toString();
     const link = /href="(\/settings\/totp[^"]*)"/.exec(closed)?.[1]?.replaceAll('&amp;', '&') ?? '';
     const proof = location(await person.get(link)) ?? '';

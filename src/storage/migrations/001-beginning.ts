@@ -92,7 +92,7 @@ const tables: readonly TableDefinition[] = [
   },
   {
     name: 'sallyport_throttle',
-    columns: { id: token, kind: word, subject: token, against: token, at: 'time' },
+    columns: { id: token, kind: word, subject: token, against: token, at: 'time', failed: 'integer' },
     primaryKey: ['id'],
     indexes: [['kind', 'subject', 'at'], ['at']],
   },

@@ -16,6 +16,7 @@ access_control:
     - { domain: app.example.com, policy: bypass, resources: '^/public([/?].*)?$' }
     - { domain: app.example.com, policy: two_factor, subject: 'group:admins', resources: '^/admin' }
     - { domain: app.example.com, policy: one_factor, networks: [office], methods: [GET] }
+    - { domain: fresh.example.com, policy: two_factor, factors: [totp], max_age: 10m }
 `;
 
 let folder = '';
@@ -55,12 +56,20 @@ describe('access-control check-policy', () => {
    1        hit     miss      -      -       -        -        bypass
 >  2        hit     hit       -      -       -        hit      two_factor
    3        hit     -         -      hit     miss     -        one_factor
+   4        miss    -         -      -       -        -        two_factor
    default                                                     deny
 
 Policy two_factor, by rule 2.
   one factor: asked for another factor
   two factors: allowed
 `);
+  });
+
+  it('says what a rule demands besides', async () => {
+    const { out } = await run('--url', 'https://fresh.example.com/', '--username', 'john');
+    expect(out).toContain(
+      'Policy two_factor, by rule 4.\n  one factor: asked for another factor\n  two factors: allowed\n  besides: one of totp, at most 600 seconds ago\n',
+    );
   });
 
   it('says maybe where it would have to know who asks', async () => {

@@ -14,14 +14,20 @@ describe('the built assets', () => {
   const assets = loadAssets(built);
   const paths = [...assets.keys()];
 
-  it('are the script, the style, the logo, the icon and robots.txt', () => {
+  it('are the script with its later parts, the style, the logo, the icon and robots.txt', () => {
     expect(paths.map((path) => path.replace(/\.[\w-]{8}\./, '.*.')).sort()).toEqual([
       'favicon.ico',
       'robots.txt',
       'static/favicon.ico',
       'static/logo.*.svg',
+      'static/moment.*.js',
+      'static/password-field.*.js',
+      'static/password.*.js',
       'static/portal.*.js',
+      'static/reset.*.js',
       'static/robots.txt',
+      'static/security.*.js',
+      'static/sessions.*.js',
       'static/style.*.css',
     ]);
   });
@@ -34,7 +40,7 @@ describe('the built assets', () => {
       expect(asset.body.length).toBeGreaterThan(0);
       const { body, br = brotliCompressSync(body), gzip = gzipSync(body) } = asset;
       expect([brotliDecompressSync(br).equals(body), gunzipSync(gzip).equals(body)]).toEqual([true, true]);
-      expect([path, asset.immutable]).toEqual([path, /\/(portal|style|logo)\./.test(path)]);
+      expect([path, asset.immutable]).toEqual([path, /\.[\w-]{8}\.(js|css|svg)$/.test(path)]);
     }
   });
 
