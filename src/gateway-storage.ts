@@ -9,6 +9,7 @@ import { createMailQueue, type MailQueue } from './notifier/mail-queue.ts';
 import { openMailTemplates } from './notifier/mail-templates.ts';
 import { openNotifier } from './notifier/registry.ts';
 import { createMailQueue as createMailRows } from './storage/mail-queue.ts';
+import { startHousekeeping } from './storage/housekeeping.ts';
 import { openStorage } from './storage/open-storage.ts';
 import type { Storage } from './storage/storage.ts';
 
@@ -19,6 +20,8 @@ export interface GatewayStorage {
   readonly mail: MailQueue | null;
   close(): Promise<void>;
 }
+
+const DAY = 86_400_000;
 
 interface GatewayStorageDeps {
   readonly clock: Clock;
@@ -38,7 +41,20 @@ export async function openGatewayStorage(
   if (!config.storage) return null;
   const timers = systemTimers;
   const storage = await openStorage(config.storage, { clock, random, logger, timers, application: version });
-  if (!config.notifier) return { storage, mail: null, close: () => storage.database.close() };
+  const housekeeping = startHousekeeping(
+    storage,
+    {
+      retention: config.storage.retention,
+      // A reload may lengthen what is counted; a day of it is little to keep.
+      throttleWindow: Math.max(config.regulation.ban_time, DAY),
+    },
+    { timers, logger },
+  );
+  const close = async (): Promise<void> => {
+    housekeeping.stop();
+    await storage.database.close();
+  };
+  if (!config.notifier) return { storage, mail: null, close };
   const templates = openMailTemplates(config.notifier.template_path, {
     onFault: (fault) =>
       logger.error({ error: fault }, 'a mail template fails; the mail goes out in our own looks'),
@@ -63,7 +79,7 @@ export async function openGatewayStorage(
     async close() {
       await mail.close();
       await notifier.close();
-      await storage.database.close();
+      await close();
     },
   };
 }

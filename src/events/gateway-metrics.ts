@@ -17,7 +17,7 @@ const STORE_BUCKETS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
 export function createGatewayMetrics() {
   const registry = createMetricRegistry();
   const { counter, gauge, histogram } = registry;
-  return {
+  const metrics = {
     registry,
 
     requests: counter({
@@ -183,4 +183,30 @@ export function createGatewayMetrics() {
       joining: 'max',
     }),
   };
+  beginAtZero(metrics);
+  return metrics;
+}
+
+const OUTCOMES = [
+  'allow',
+  'deny',
+  'login',
+  'credentials',
+  'bad-request',
+  'untrusted-peer',
+  'unavailable',
+] as const;
+
+/** What is rare, and looked at when it happens: a series that begins with 1 shows no increase. */
+function beginAtZero(
+  metrics: Pick<GatewayMetrics, 'authn' | 'decisions' | 'auditLost' | 'bans' | 'reloads'>,
+): void {
+  for (const success of ['true', 'false']) {
+    metrics.authn.of({ success, banned: 'false' });
+    metrics.reloads.of({ success });
+  }
+  metrics.authn.of({ success: 'false', banned: 'true' });
+  for (const outcome of OUTCOMES) metrics.decisions.of({ outcome });
+  for (const reason of ['full', 'refused', 'closed']) metrics.auditLost.of({ reason });
+  for (const kind of ['user', 'ip']) metrics.bans.of({ kind });
 }

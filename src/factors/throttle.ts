@@ -7,6 +7,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import type { Random } from '../lib/random.ts';
 import type { Timers } from '../lib/timers.ts';
+import { createTurns } from '../lib/turns.ts';
 import type { AttemptLog } from '../storage/attempt-log.ts';
 import type { Bans, BanSubject } from '../storage/bans.ts';
 import type { CountedAttempt as Counted, ThrottleCounters } from '../storage/throttle-counters.ts';
@@ -99,8 +100,10 @@ const REFUSAL_STEP = 10_000;
 const CLIENTS = 10_000;
 /** Failures that a secret other than the password has where `max_retries` is 0: codes are short, and always limited. */
 const CODE_RETRIES = 10;
+/** Milliseconds for which an attempt waits for its turn at most, and keeps others waiting at most. */
+const LONGEST_TURN = 5000;
 /** Milliseconds to wait, and to count again, while attempts under way have used the budget up and may turn out to be right. */
-const UNDECIDED = [50, 100, 200, 400, 800];
+const UNDECIDED = [50, 100, 200, 400, 800, 1600];
 
 const PROOFS: Readonly<Record<Proof, { readonly isPassword: boolean; readonly logged: string }>> = {
   password: { isPassword: true, logged: '1FA' },
@@ -134,6 +137,8 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
   // Of this process only: nothing can be learnt from the digest of a mistyped password, and an unknown name has no secret.
   const nameKey = random.bytes(32);
   let askedAt = new BoundedMap<string, number>(CLIENTS);
+  const turns = createTurns();
+  let lane = 0;
   const refusedAt = new BoundedMap<string, number>(CLIENTS);
 
   const nameOf = ({ username, isUnknown }: Pick<ThrottledAttempt, 'username' | 'isUnknown'>): string => {
@@ -176,12 +181,38 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
     await Promise.all(used.map(({ counted }) => counters.takeBack(counted)));
   };
 
+  /**
+   * Resolves when it is an attempt's turn in this process: attempts at one name are made one after another, those from one
+   * address as many at a time as may fail. So those of one moment do not refuse each other while each may be right. A
+   * courtesy that is bounded in time; what is allowed is decided by the count. Answers how to let the next one go.
+   */
+  const turnOf = async (budgets: readonly Budget[]): Promise<() => void> => {
+    const keys = budgets
+      .filter(({ kind }) => kind === 'user' || kind === 'ip')
+      .map(({ kind, subject, limit }) => `${kind} ${subject}${kind === 'ip' ? ` ${++lane % limit}` : ''}`);
+    const ended = Promise.withResolvers<void>();
+    await new Promise<void>((go) => {
+      const cancel = timers.after(LONGEST_TURN, go);
+      void turns.take(keys, async () => {
+        cancel();
+        go();
+        const cancelEnd = timers.after(LONGEST_TURN, ended.resolve);
+        await ended.promise;
+        cancelEnd();
+      });
+    });
+    return ended.resolve;
+  };
+
   /** Null: refused. */
-  const admit = async (attempt: ThrottledAttempt): Promise<readonly Used[] | null> => {
-    const budgets = budgetsOf(attempt);
+  const admit = async (
+    attempt: ThrottledAttempt,
+    budgets: readonly Budget[],
+  ): Promise<readonly Used[] | null> => {
     const subjects = subjectsOf(attempt, attempt.proof);
     // Who is banned already costs one question and no writing.
     if (await bans.findInForce(subjects, clock.now())) return null;
+    if (budgets.length === 0) return [];
     for (let round = 0; ; round++) {
       const now = clock.now();
       const used = await use(budgets, now);
@@ -243,16 +274,24 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
 
   return {
     async begin(attempt) {
-      const used = await admit(attempt);
+      const budgets = budgetsOf(attempt);
+      const finish = await turnOf(budgets);
+      const used = await admit(attempt, budgets).catch((error: unknown) => {
+        finish();
+        throw error;
+      });
       if (!used) {
+        finish();
         const { username, ip, proof } = attempt;
         events.attemptRefused({ username, ip, proof, why: 'banned' });
         await settle(logRefusal(attempt));
         return 'banned';
       }
+      const settleAndFinish = (...jobs: readonly Promise<void>[]): Promise<void> =>
+        settle(...jobs).finally(finish);
       return {
         succeeded: () =>
-          settle(
+          settleAndFinish(
             // Basic comes by itself with every request: if it forgot what others failed at, they had no limit.
             ...(attempt.proof === 'basic'
               ? [takeBack(used)]
@@ -260,14 +299,14 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
             log(attempt, 'success'),
           ),
         failed: () =>
-          settle(
+          settleAndFinish(
             ...used.map(async ({ counted, limit, bans: banned }) => {
               await counters.fail(counted);
               if (banned && counted.count >= limit) await ban(banned);
             }),
             log(attempt, 'failure'),
           ),
-        takeBack: () => settle(takeBack(used)),
+        takeBack: () => settleAndFinish(takeBack(used)),
       };
     },
 

@@ -52,8 +52,8 @@ interface Lane {
   /** A request is under way: what comes meanwhile waits in the socket. */
   isAsked: boolean;
   method: string;
-  /** When the request began, as the meter says. */
-  began: number;
+  /** Since when its answer is waited for; null for one that comes at once. */
+  began: number | null;
   /** The connection ends with the next answer. */
   closes: boolean;
   answer: LaneAnswer | null;
@@ -111,6 +111,7 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
   const listen = (lane: Lane): void => {
     lane.isAsked = false;
     lane.answer = null;
+    lane.began = null;
     if (lane.socket.isPaused()) lane.socket.resume();
   };
 
@@ -127,7 +128,6 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
       socket.unshift(bytes);
       return;
     }
-    const began = meter.begin();
     const request = readPlainRequest(bytes, lane.peer, lane.secure);
     let answer: MaybePromise<LaneAnswer> | null = null;
     if (request) {
@@ -147,10 +147,10 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
     }
     lane.isAsked = true;
     lane.method = request.head.method;
-    lane.began = began;
     if (request.closes) lane.closes = true;
     if (socket.timeout !== deps.idleTimeout) socket.setTimeout(deps.idleTimeout);
     if (answer instanceof Promise) {
+      lane.began = meter.begin();
       answer.then(
         (settled) => settle(lane, settled),
         (error: unknown) => settle(lane, deps.failed(error)),
@@ -186,7 +186,7 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
         secure: 'encrypted' in socket,
         isAsked: false,
         method: '',
-        began: 0,
+        began: null,
         closes: false,
         answer: null,
       });

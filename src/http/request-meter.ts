@@ -2,7 +2,8 @@
 export interface RequestMeter {
   /** A moment, for `end`. */
   begin(): number;
-  end(kind: RequestKind, method: string, status: number, began: number): void;
+  /** `began` is null for what was answered at once: then no clock is read, which would cost more than the counting. */
+  end(kind: RequestKind, method: string, status: number, began: number | null): void;
 }
 
 /** `authz`: a proxy asked for an authorization. `other`: the portal, its API, health. */

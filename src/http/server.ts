@@ -122,7 +122,7 @@ export async function createHttpServer(
   };
 
   const answer = (request: IncomingMessage, response: ServerResponse, target: string): void => {
-    const began = meter.begin();
+    let began: number | null = null;
     const finish = (answered: Awaited<ReturnType<HotPath>>): void => {
       send(request, response, answered);
       meter.end('authz', request.method ?? '', answered.status, began);
@@ -136,8 +136,10 @@ export async function createHttpServer(
     request.resume();
     try {
       const result = current.content.authorize(readHead(request, target));
-      if (result instanceof Promise) result.then(finish).catch(fail);
-      else finish(result);
+      if (result instanceof Promise) {
+        began = meter.begin();
+        result.then(finish).catch(fail);
+      } else finish(result);
     } catch (error) {
       fail(error);
     }

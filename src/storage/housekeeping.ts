@@ -16,7 +16,7 @@ import { literal } from './upsert.ts';
 
 export interface HousekeepingOptions {
   readonly retention: StorageConfig['retention'];
-  /** Milliseconds: the longest window in which attempts are counted (`regulation.find_time`). */
+  /** Milliseconds: the longest window in which attempts are counted (`regulation.ban_time`). */
   readonly throttleWindow: number;
 }
 

@@ -66,7 +66,7 @@ export function createMailQueue({ database: { sql }, cipher }: Storage): MailQue
       .selectFrom(table)
       .select(({ fn }) => fn.countAll<number>().as('count'))
       .executeTakeFirstOrThrow();
-    return Number(count);
+    return count;
   };
 
   return {

@@ -52,7 +52,10 @@ export function createThrottleCounters({
         .execute();
       const { count, failed } = await sql
         .selectFrom(table)
-        .select(({ fn }) => [fn.countAll<number>().as('count'), fn.sum<number | null>('failed').as('failed')])
+        .select(({ fn }) => [
+          fn.countAll<number>().as('count'),
+          fn.sum<number | string | null>('failed').as('failed'),
+        ])
         .where('kind', '=', kind)
         .where('subject', '=', subject)
         .where('at', '>', now - window)

@@ -2,6 +2,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
 import { mustBeComplete } from '../support/environment.ts';
+import { eventually } from '../support/eventually.ts';
 import { judge, missing, openStage, type Stage } from './stage.ts';
 
 const APP1 = 'https://app1.example.com';
@@ -111,6 +112,63 @@ describe.skipIf(missing.length > 0 && !mustBeComplete)('in Chromium', () => {
     await page.waitForURL(`${APP1}/keys`);
     expect(await arrivedAs(page)).toContain('"john"');
   });
+
+  const lastMail = async (): Promise<string> => (await stage.lastMail()) ?? '';
+  const signInAsZoe = async (page: Page, password: string): Promise<void> => {
+    await page.goto(`${AUTH}/`);
+    await page.getByLabel('Username').fill('zoe');
+    await page.getByLabel('Password', { exact: true }).fill(password);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('heading', { name: 'You are signed in' }).waitFor();
+  };
+
+  test.each([
+    ['with script', true],
+    ['without script', false],
+  ])(
+    'a forgotten password is replaced by a mailed link, and changed again: %s',
+    async (name, javaScriptEnabled) => {
+      const { page, complaints } = await open({ javaScriptEnabled });
+      await page.goto(`${AUTH}/`);
+      await page.getByRole('link', { name: 'I have forgotten my password' }).click();
+      await page.getByLabel('Username').fill('zoe');
+      await page.getByRole('button', { name: 'Send the link' }).click();
+      await page.getByRole('heading', { name: 'Look into your mail' }).waitFor();
+      const link = await eventually(
+        'a link in the mail',
+        5000,
+        async () =>
+          /https:\/\/auth\.example\.com\/reset-password\/step2\?token=[\w-]+/.exec(await lastMail())?.[0],
+      );
+
+      await page.goto(link);
+      await page.getByLabel('New password').fill(`mailed ${name}`);
+      await page.getByRole('button', { name: 'Save new password' }).click();
+      await page.getByRole('heading', { name: 'Your password is changed' }).waitFor();
+      await page.goto(link);
+      await page.getByRole('heading', { name: 'This link cannot be used any more' }).waitFor();
+
+      await signInAsZoe(page, `mailed ${name}`);
+      await page.goto(`${AUTH}/settings/password`);
+      await page.getByRole('button', { name: 'Send a code to' }).click();
+      await page.getByText('A code is on its way to').waitFor();
+      const code = /^([A-Z2-9]{8})\r?$/m.exec(await lastMail())?.[1] ?? '';
+      await page.getByLabel('Code from the mail').fill(code.toLowerCase());
+      await page.getByRole('button', { name: 'Confirm' }).click();
+      await page.getByLabel('Current password').fill('not the password');
+      await page.getByLabel('New password').fill(`changed ${name}`);
+      await page.getByRole('button', { name: 'Save new password' }).click();
+      await page.getByText('The current password is not right.').waitFor();
+      await page.getByLabel('Current password').fill(`mailed ${name}`);
+      await page.getByLabel('New password').fill(`changed ${name}`);
+      await page.getByRole('button', { name: 'Save new password' }).click();
+      await page.getByRole('heading', { name: 'Your password is changed' }).waitFor();
+
+      const { page: other } = await open({ javaScriptEnabled });
+      await signInAsZoe(other, `changed ${name}`);
+      expect(complaints, 'nothing is refused by the policy, nothing fails').toEqual([]);
+    },
+  );
 
   test('a link to a foreign site leads nowhere, and the page says so', async () => {
     const { page } = await open();

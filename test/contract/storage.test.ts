@@ -262,6 +262,18 @@ describe.each(Object.keys(storageHarnesses) as (keyof typeof storageHarnesses)[]
       await counters.clear('user', 'john');
       expect(await count(1003)).toBe(1);
     });
+
+    test('an attempt is under way until it has failed', async () => {
+      const counters = createThrottleCounters(await open());
+      const attempts = [
+        await counters.count('totp', 'john', now, 1000),
+        await counters.count('totp', 'john', now, 1000),
+      ];
+      expect(attempts.map(({ failed }) => failed)).toEqual([0, 0]);
+      for (const attempt of attempts) await counters.fail(attempt);
+      expect(await counters.count('totp', 'john', now + 1, 1000)).toMatchObject({ count: 3, failed: 2 });
+      expect(await counters.count('totp', 'jane', now + 1, 1000)).toMatchObject({ count: 1, failed: 0 });
+    });
   });
 
   describe('rate buckets', () => {
@@ -437,6 +449,20 @@ describe.each(Object.keys(storageHarnesses) as (keyof typeof storageHarnesses)[]
     expect(await audit.list({ username: 'john', since: now + 1, limit: 5 })).toEqual([]);
     expect(await audit.list({ before: newest?.id ?? 0, limit: 5 })).toEqual([oldest]);
     expect(await audit.list({ event: 'login.failed', limit: 1 })).toEqual([oldest]);
+    await audit.insertAll([]);
+    await audit.insertAll(['a', 'b', 'c'].map((event) => ({ ...record, event, username: 'mary' })));
+    const several = await audit.list({ username: 'mary', limit: 5 });
+    expect(several.map(({ event }) => event)).toEqual(['c', 'b', 'a']);
+    expect(several[0]?.details).toEqual(record.details);
+    const refused = audit.insertAll([record, { ...record, event: 'x'.repeat(10_000), username: 'mary' }]);
+    await refused.catch(() => undefined);
+    const rows = await audit.list({ username: 'mary', limit: 10 });
+    expect(rows.length - several.length).toBe(
+      await refused.then(
+        () => 1,
+        () => 0,
+      ),
+    );
   });
 
   test('leases: one owner at a time, who may prolong it; after its end anybody', async () => {

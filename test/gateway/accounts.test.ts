@@ -145,7 +145,9 @@ const whither = (answer: RawAnswer): unknown => [answer.status, answer.header('l
 
 const mails = async (): Promise<readonly string[]> => {
   const names = await readdir(join(folder.path, 'mail.txt.d')).catch(() => []);
-  const texts = names.sort().map((name) => readFile(join(folder.path, 'mail.txt.d', name), 'utf8'));
+  const texts = names
+    .toSorted((a, b) => a.localeCompare(b))
+    .map((name) => readFile(join(folder.path, 'mail.txt.d', name), 'utf8'));
   return Promise.all(texts);
 };
 const lastMail = async (): Promise<string> => (await mails()).at(-1) ?? '';

@@ -106,9 +106,10 @@ const APP = 'https://app1.example.com/';
 
 describe('a life', () => {
   test('serves, says what it does not use, reloads on SIGHUP, and ends with 0 on SIGTERM', async () => {
-    const place = await prepare((text) => `${text}ntp:\n  disable_startup_check: true\n`);
+    const place = await prepare();
+    await place.edit((text) => `${text}\nntp: { disable_startup_check: true }\n`);
     const child = await start(place);
-    expect(child.output()).toMatch(/not used by this release.*ntp/);
+    expect(child.output()).toMatch(/not used by this release.*sections=ntp/);
 
     expect((await ask(place, APP)).status).toBe(302);
     const cookie = await signIn(place);

@@ -121,6 +121,18 @@ describe('a burst', () => {
   });
 });
 
+describe('many right passwords at one time', () => {
+  test('are all accepted, of one person and from one address, on two gateways', async () => {
+    await start(2);
+    const answers = await Promise.all(
+      Array.from({ length: 24 }, (_, i) =>
+        signIn(i, i % 3 === 0 ? 'harry' : 'john', PASSWORD, '203.0.113.5'),
+      ),
+    );
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  });
+});
+
 describe('a ban', () => {
   test('looks the same as a wrong password, on both gateways and for the right one', async () => {
     await start(2);

@@ -22,12 +22,16 @@ export function fakeTimers(): Timers & { advance(ms: number): void; readonly pen
   };
 }
 
-/** Timers that are up at once, in their order; `waits` notes for how long they were set. */
-export function immediateTimers(): Timers & { readonly waits: readonly number[] } {
+/**
+ * Timers that are up at once, in their order; `waits` notes for how long they were set. Those of `longest` milliseconds and
+ * more are never up.
+ */
+export function immediateTimers(longest = Infinity): Timers & { readonly waits: readonly number[] } {
   const waits: number[] = [];
   return {
     waits,
     after(ms, run) {
+      if (ms >= longest) return () => {};
       waits.push(ms);
       const timer = setImmediate(run);
       return () => clearImmediate(timer);

@@ -40,8 +40,8 @@ describe('validate', () => {
     expect(err).toContain(
       'warning: duo_api: is valid, but this release cannot do it yet and refuses to start with it\n',
     );
-    expect(err).toContain('warning: totp: is valid, but this release does not use it yet\n');
-    expect(out).toContain('valid (no errors, 12 warnings)');
+    expect(err).toContain('warning: webauthn: is valid, but this release does not use it yet\n');
+    expect(out).toContain('valid (no errors, 6 warnings)');
   });
 
   test('a bad one: 1, every error in its line', async () => {

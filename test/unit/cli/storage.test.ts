@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { auditCommand } from '../../../src/cli/audit.ts';
 import { storageCommand } from '../../../src/cli/storage.ts';
 
 const KEY = 'a-key-for-tests-only-a-key';
@@ -223,4 +224,24 @@ describe('storage schema and encryption', () => {
     expect((await run('user', 'totp', 'export', 'uri')).out).toContain(SECRET);
     expect((await run('schema-info')).out).toMatch(/Encryption key: +fits/);
   });
+});
+
+it('what an operator does is in the audit log, without secrets', async () => {
+  await run('user', 'totp', 'generate', 'john', '--secret', SECRET);
+  await run('user', 'totp', 'delete', 'john');
+  await run('bans', 'ip', 'add', '203.0.113.5', '--permanent', '--reason', 'a scanner');
+  await run('bans', 'ip', 'revoke', '203.0.113.5');
+  await run('bans', 'user', 'revoke', 'nobody');
+  let out = '';
+  const io = { out: (text: string) => void (out += text), err() {}, environment: {}, exit() {} };
+  await auditCommand(io).parseAsync(['list', '--json', '--config', file('configuration.yml')], {
+    from: 'user',
+  });
+  expect(out).not.toContain(SECRET);
+  expect(JSON.parse(out)).toMatchObject([
+    { event: 'ban.revoked', ip: '203.0.113.5', details: { kind: 'ip', count: 1, by: 'operator' } },
+    { event: 'ban.added', ip: '203.0.113.5', details: { until: null, reason: 'a scanner', by: 'operator' } },
+    { event: 'factor.removed', username: 'john', details: { factor: 'totp', by: 'operator' } },
+    { event: 'factor.added', username: 'john', details: { factor: 'totp', by: 'operator' } },
+  ]);
 });

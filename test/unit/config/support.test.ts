@@ -15,7 +15,7 @@ test.each([
   ['empty-values', [], []],
   ['openid-connect', ['identity_providers.oidc'], []],
   ['ldap-activedirectory', ['authentication_backend.ldap'], []],
-  ['sqlite-files-mail', [], ['webauthn']],
+  ['sqlite-files-mail', [], ['webauthn', 'default_2fa_method']],
   ['authz-endpoints', [], ['server.endpoints.enable_pprof', 'server.endpoints.authz, scheme bearer']],
   [
     'every-other-section',

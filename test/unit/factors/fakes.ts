@@ -21,7 +21,8 @@ export function fakeThrottle(regulation: Partial<Regulation> = {}, over: Partial
   const refused: unknown[] = [];
   const faults: unknown[] = [];
   const logged: LoggedAttempt[] = [];
-  const timers = immediateTimers();
+  // Nobody's turn lasts too long.
+  const timers = immediateTimers(5000);
   const deps: ThrottleDeps = {
     ...createMemoryThrottleStore(),
     attempts: {

@@ -4,6 +4,7 @@ import { createMemoryThrottleStore } from '../../../src/factors/memory-throttle-
 import { BAN_AGE, type Throttle, type ThrottledAttempt } from '../../../src/factors/throttle.ts';
 import { StorageUnavailable } from '../../../src/storage/errors.ts';
 import { fakeClock } from '../../support/fake-clock.ts';
+import { immediateTimers } from '../../support/fake-timers.ts';
 import { fakeThrottle } from './fakes.ts';
 
 const JOHN: ThrottledAttempt = { username: 'john', ip: '203.0.113.5', proof: 'password' };
@@ -189,25 +190,63 @@ describe('at one time', () => {
     expect(all.filter(Boolean)).toHaveLength(3);
   });
 
-  test('right passwords from many connections wait for each other instead of being refused', async () => {
-    const { throttle, banned, timers } = fakeThrottle();
-    const attempts = await Promise.all([1, 2, 3].map(() => throttle.begin({ ...JOHN, proof: 'basic' })));
-    const fourth = throttle.begin({ ...JOHN, proof: 'basic' });
+  test('who is counted after a ban has forgotten the counts sees the ban', async () => {
+    const store = createMemoryThrottleStore();
+    const clock = fakeClock();
+    const { throttle: other } = fakeThrottle({}, { ...store, clock });
+    let meanwhile: (() => Promise<void>) | null = () => failTimes(3, other);
+    const counters: typeof store.counters = {
+      ...store.counters,
+      async count(...args) {
+        const job = meanwhile;
+        meanwhile = null;
+        await job?.();
+        return store.counters.count(...args);
+      },
+    };
+    const { throttle } = fakeThrottle({}, { ...store, counters, clock });
+    expect(await fail(throttle)).toBe(false);
+    expect(meanwhile).toBeNull();
+  });
+
+  test('right passwords from many connections take turns instead of being refused', async () => {
+    const { throttle, banned, timers } = fakeThrottle({ modes: ['user', 'ip'] });
+    const all = await Promise.all(Array.from({ length: 30 }, () => succeed(throttle, { proof: 'basic' })));
+    expect(all).toEqual(Array.from({ length: 30 }, () => true));
+    expect([banned, timers.waits]).toEqual([[], []]);
+  });
+
+  test('and so do people behind one address', async () => {
+    const { throttle } = fakeThrottle({ modes: ['ip'] });
+    const all = await Promise.all(
+      Array.from({ length: 30 }, (_, i) => succeed(throttle, { username: `name${i}` })),
+    );
+    expect(all).toEqual(Array.from({ length: 30 }, () => true));
+  });
+
+  test('those of other processes are waited for', async () => {
+    const store = createMemoryThrottleStore();
+    const clock = fakeClock();
+    const { throttle, timers, banned } = fakeThrottle({ max_retries: 1 }, { ...store, clock });
+    const before = await fakeThrottle({ max_retries: 1 }, { ...store, clock }).throttle.begin(JOHN);
+    const next = throttle.begin(JOHN);
     while (timers.waits.length === 0) await new Promise((done) => setImmediate(done));
-    for (const attempt of attempts) {
-      if (attempt === 'banned') throw new Error('banned');
-      await attempt.succeeded();
-    }
-    expect(await fourth).not.toBe('banned');
+    if (before === 'banned') throw new Error('banned');
+    await before.succeeded();
+    expect(await next).not.toBe('banned');
     expect(banned).toEqual([]);
   });
 
   test('attempts that never end keep others out, for a bounded time each', async () => {
-    const { throttle, timers } = fakeThrottle();
-    await Promise.all([1, 2, 3].map(() => throttle.begin(JOHN)));
+    const store = createMemoryThrottleStore();
+    const timers = immediateTimers();
+    const { throttle } = fakeThrottle({}, { ...store, timers });
+    for (let i = 0; i < 3; i++) expect(await throttle.begin(JOHN)).not.toBe('banned');
     expect(await throttle.begin(JOHN)).toBe('banned');
-    expect(timers.waits).toHaveLength(5);
-    expect(timers.waits.reduce((sum, ms) => sum + ms)).toBeLessThan(3500);
+    expect(timers.waits.filter((ms) => ms === 5000).length).toBeGreaterThan(4);
+    const between = timers.waits.filter((ms) => ms !== 5000);
+    expect(between).toHaveLength(6);
+    expect(between.reduce((sum, ms) => sum + ms)).toBeLessThan(6300);
   });
 });
 

@@ -73,6 +73,14 @@ const routes: readonly Route[] = [
       throw new TypeError('a secret detail');
     },
   },
+  ...(['json', 'page'] as const).map((kind): Route => ({
+    method: 'GET',
+    path: kind === 'json' ? '/api/often' : '/often',
+    kind,
+    handle() {
+      throw new GatewayError('too-many-requests', undefined, { retryAfter: 60 });
+    },
+  })),
   {
     method: 'GET',
     path: '/forbidden',
@@ -253,6 +261,18 @@ describe('routes', () => {
     expect([page.status, page.body.toString()]).toEqual([500, '<p>problem 500 /bug</p>']);
     expect((await ask(port, 'GET', '/forbidden')).body.toString()).toBe('<p>problem 403 /forbidden</p>');
     expect(logged).toEqual(['Internal Server Error', 'Service Unavailable', 'Internal Server Error']);
+  });
+
+  test('who asks too often is told when to come again, by both doors', async () => {
+    for (const [path, body] of [
+      ['/api/often', '{"status":"KO","message":"Too Many Requests"}'],
+      ['/often', '<p>problem 429 /often</p>'],
+    ] as const) {
+      const often = await ask(port, 'GET', path);
+      expect([often.status, often.header('retry-after'), often.body.toString()]).toEqual([429, '60', body]);
+      expect(often.header('cache-control')).toContain('no-store');
+    }
+    expect(logged).toEqual([]);
   });
 });
 

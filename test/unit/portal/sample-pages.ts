@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { openCatalogue } from '../../../src/portal/catalogue.ts';
 import type { LoginPage, Page, PageData, SessionsPage } from '../../../src/portal/page-data.ts';
+import { accountPages } from './account-pages.ts';
 import { factorPages } from './factor-pages.ts';
 
 export const webDist = fileURLToPath(new URL('../../../web/dist', import.meta.url));
@@ -74,6 +75,7 @@ export const pages: Readonly<Record<string, Page>> = {
   'sessions, one ended': { ...sessions, sessions: sessions.sessions.slice(0, 1), done: 'one' },
   'sessions, others ended': { ...sessions, sessions: sessions.sessions.slice(0, 1), done: 'others' },
   'sessions, one was gone': { ...sessions, error: 'gone' },
+  ...accountPages,
   'problem 400': { page: 'problem', status: 400, code: 'bad-request', requestId: 'req-1' },
   'problem 403': { page: 'problem', status: 403, code: 'forbidden', requestId: 'req-1' },
   'problem 403, sign in again': { page: 'problem', status: 403, code: 'sign-in-again', requestId: '' },
