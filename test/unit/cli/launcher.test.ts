@@ -207,11 +207,11 @@ describe('choosing a Node.js', () => {
 });
 
 describe('bundle or sources', () => {
-  it('runs the bundle, with source maps, unless something in the sources is newer', () => {
+  it('runs the bundle unless something in the sources is newer', () => {
     put('dist/main.js', report('bundle'), 2000);
     expect(told(start())).toMatchObject({
       what: 'bundle',
-      flags: expect.arrayContaining(['--enable-source-maps']),
+      flags: expect.arrayContaining(['--disable-proto=delete']),
     });
     put('src/lib/deep/x.ts', '', 3000);
     expect(told(start())).toMatchObject({ what: 'sources' });
