@@ -396,7 +396,8 @@ describe('the page', () => {
     const here = await new Visitor().signIn();
     const there = await new Visitor('auth.example.org').signIn();
     const start = seen(await here.send('GET', '/'));
-    expect(start).toContain('href="/settings/sessions"');
+    expect(start).toContain('href="/settings/security"');
+    expect(seen(await here.send('GET', '/settings/security'))).toContain('href="/settings/sessions"');
     const [own, other] = [await here.ownId(), await there.ownId()];
     const html = seen(await here.send('GET', '/settings/sessions'));
     expect(html).toContain('Firefox on Linux');
