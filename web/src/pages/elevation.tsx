@@ -53,9 +53,11 @@ export function ElevationView({ page, base, t }: ViewProps<ElevationPage>): JSX.
             type="submit"
             class={`button button-${page.sent === null && secondFactor === null ? 'primary' : 'quiet'}`}
           >
-            {page.sent === null
-              ? t.rich('elevation.send', { address: <bdi>{address}</bdi> })
-              : t.text('elevation.send-again')}
+            <span>
+              {page.sent === null
+                ? t.rich('elevation.send', { address: <bdi>{address}</bdi> })
+                : t.text('elevation.send-again')}
+            </span>
           </button>
         </form>
       )}
