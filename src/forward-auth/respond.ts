@@ -57,14 +57,14 @@ export function respond(dialect: Dialect, outcome: Outcome): Answer {
       return answer;
     }
     case 'deny':
-      return plain(403, '403 Forbidden');
+      return FORBIDDEN;
     case 'credentials': {
       const location = outcome.portal ? ['Location', locationOf(outcome.portal)] : [];
       const { status, headers } = outcome.challenge;
       return plain(status, `${status} ${REASON[status]}`, [...headers, ...location]);
     }
     case 'login': {
-      if (!outcome.portal) return plain(401, '401 Unauthorized');
+      if (!outcome.portal) return UNAUTHORIZED;
       const redirects = dialect !== 'auth-request' && outcome.wantsHtml;
       const status = !redirects ? 401 : SAFE_METHODS.has(outcome.method) ? 302 : 303;
       return plain(status, '', ['Location', locationOf(outcome.portal)]);
@@ -74,13 +74,18 @@ export function respond(dialect: Dialect, outcome: Outcome): Answer {
         ? plain(401, `401 Unauthorized: ${outcome.reason}`)
         : plain(400, `400 Bad Request: ${outcome.reason}`);
     case 'untrusted-peer':
-      return dialect === 'legacy' ? plain(401, '401 Unauthorized') : plain(403, '403 Forbidden');
+      return dialect === 'legacy' ? UNAUTHORIZED : FORBIDDEN;
     case 'unavailable':
-      return plain(503, '503 Service Unavailable', ['Retry-After', '2']);
+      return UNAVAILABLE;
     default:
       return outcome satisfies never;
   }
 }
+
+// The same objects each time: the server makes their bytes once.
+const FORBIDDEN = plain(403, '403 Forbidden');
+const UNAUTHORIZED = plain(401, '401 Unauthorized');
+const UNAVAILABLE = plain(503, '503 Service Unavailable', ['Retry-After', '2']);
 
 const REASON = { 401: 'Unauthorized', 407: 'Proxy Authentication Required' } as const;
 /** Redirected with 302, which keeps them; others become a GET by 303 (RFC 9110, section 15.4.4). */

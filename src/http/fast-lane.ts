@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 
 import type { Clock } from '../lib/clock.ts';
 import type { MaybePromise } from '../lib/maybe-promise.ts';
+import type { Timers } from '../lib/timers.ts';
 import { readPlainRequest } from './plain-request.ts';
 import type { Head } from './request-head.ts';
 import type { RequestMeter } from './request-meter.ts';
@@ -38,6 +39,7 @@ export interface FastLaneDeps {
   /** Gives a connection to the complete HTTP parser. */
   readonly handOver: (socket: Socket) => void;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly meter: RequestMeter;
   /** Milliseconds within which the first request of a connection must come. */
   readonly firstTimeout: number;
@@ -57,7 +59,12 @@ interface Lane {
   /** The connection ends with the next answer. */
   closes: boolean;
   answer: LaneAnswer | null;
+  /** When it is given up if nothing comes, in turns of the watch. */
+  endsAt: number;
 }
+
+/** Milliseconds. How often it is looked for connections on which nothing has come for too long. */
+const WATCH = 1000;
 
 export function createFastLane(deps: FastLaneDeps): FastLane {
   const { meter } = deps;
@@ -65,6 +72,19 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
   const dateOf = createDateHeader(deps.clock);
   const headOf = createHeadWriter();
   let isDraining = false;
+
+  /** Counts turns of the watch: one timer for all connections, as two for each request cost more than a look now and then. */
+  let turn = 0;
+  let isWatching = false;
+  const watch = (): void => {
+    turn++;
+    for (const lane of lanes.values()) if (!lane.isAsked && lane.endsAt < turn) lane.socket.destroy();
+    isWatching = lanes.size > 0;
+    if (isWatching) deps.timers.after(WATCH, watch);
+  };
+  const [firstTurns, idleTurns] = [deps.firstTimeout, deps.idleTimeout].map((ms) =>
+    Math.ceil(ms / WATCH),
+  ) as [number, number];
 
   /**
    * Answers of this turn of the event loop, written at its end: each write may wake the proxy, which costs half as much as
@@ -111,13 +131,13 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
   const listen = (lane: Lane): void => {
     lane.isAsked = false;
     lane.answer = null;
+    lane.endsAt = turn + idleTurns;
     lane.began = null;
     if (lane.socket.isPaused()) lane.socket.resume();
   };
 
   const leave = ({ socket }: Lane): void => {
     lanes.delete(socket);
-    socket.setTimeout(0);
     for (const [event, listener] of Object.entries(listeners)) socket.off(event, listener);
   };
 
@@ -148,7 +168,6 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
     lane.isAsked = true;
     lane.method = request.head.method;
     if (request.closes) lane.closes = true;
-    if (socket.timeout !== deps.idleTimeout) socket.setTimeout(deps.idleTimeout);
     if (answer instanceof Promise) {
       lane.began = meter.begin();
       answer.then(
@@ -169,9 +188,6 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
       if (lane?.isAsked) lane.closes = true;
       else this.destroySoon();
     },
-    timeout(this: Socket): void {
-      if (!lanes.get(this)?.isAsked) this.destroy();
-    },
     error: destroy,
     close(this: Socket): void {
       lanes.delete(this);
@@ -189,9 +205,13 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
         began: null,
         closes: false,
         answer: null,
+        endsAt: turn + firstTurns,
       });
+      if (!isWatching) {
+        isWatching = true;
+        deps.timers.after(WATCH, watch);
+      }
       for (const [event, listener] of Object.entries(listeners)) socket.on(event, listener);
-      socket.setTimeout(deps.firstTimeout);
     },
 
     drain() {

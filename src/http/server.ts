@@ -11,6 +11,7 @@ import type { SecureContextOptions, Server as TlsServer } from 'node:tls';
 
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import { systemTimers } from '../lib/timers.ts';
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import type { Random } from '../lib/random.ts';
 import { createApp } from './app.ts';
@@ -185,6 +186,7 @@ export async function createHttpServer(
     handOver: takeConnections(server, tls ? 'secureConnection' : 'connection', (socket) => lane.take(socket)),
     clock: deps.clock,
     meter,
+    timers: systemTimers,
     firstTimeout: limits.headersTimeout,
     idleTimeout: limits.keepAliveTimeout,
   });
