@@ -51,19 +51,22 @@ interface Lane {
   readonly socket: Socket;
   readonly peer: string;
   readonly secure: boolean;
-  /** A request is under way: what comes meanwhile waits in the socket. */
-  isAsked: boolean;
+  /**
+   * `waiting` for a request; `asked`: its answer is being made; `sending`: the client has not taken it yet; `leaving`: it was
+   * the last one. What comes while one is asked or sent waits in the socket.
+   */
+  state: 'waiting' | 'asked' | 'sending' | 'leaving';
   method: string;
   /** Since when its answer is waited for; null for one that comes at once. */
   began: number | null;
   /** The connection ends with the next answer. */
   closes: boolean;
   answer: LaneAnswer | null;
-  /** When it is given up if nothing comes, in turns of the watch. */
+  /** When the client is given up, unless it is our turn; in turns of the watch. */
   endsAt: number;
 }
 
-/** Milliseconds. How often it is looked for connections on which nothing has come for too long. */
+/** Milliseconds. How often it is looked for clients that have sent or taken nothing for too long. */
 const WATCH = 1000;
 
 export function createFastLane(deps: FastLaneDeps): FastLane {
@@ -78,7 +81,8 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
   let isWatching = false;
   const watch = (): void => {
     turn++;
-    for (const lane of lanes.values()) if (!lane.isAsked && lane.endsAt < turn) lane.socket.destroy();
+    for (const lane of lanes.values())
+      if (lane.state !== 'asked' && lane.endsAt < turn) lane.socket.destroy();
     isWatching = lanes.size > 0;
     if (isWatching) deps.timers.after(WATCH, watch);
   };
@@ -120,30 +124,33 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
     const { body } = lane.answer as LaneAnswer;
     if (body !== '' && lane.method !== 'HEAD') text += Buffer.from(body).toString('latin1');
     socket.write(text, 'latin1');
-    if (closes) {
-      leave(lane);
-      socket.on('error', destroy);
-      socket.destroySoon();
-    } else if (socket.writableNeedDrain) socket.once('drain', () => listen(lane));
-    else listen(lane);
+    lane.endsAt = turn + firstTurns;
+    if (closes) leave(lane);
+    else if (socket.writableNeedDrain) {
+      lane.state = 'sending';
+      socket.once('drain', () => (lane.closes || isDraining ? leave(lane) : listen(lane)));
+    } else listen(lane);
   };
 
   const listen = (lane: Lane): void => {
-    lane.isAsked = false;
+    lane.state = 'waiting';
     lane.answer = null;
     lane.endsAt = turn + idleTurns;
     lane.began = null;
     if (lane.socket.isPaused()) lane.socket.resume();
   };
 
-  const leave = ({ socket }: Lane): void => {
-    lanes.delete(socket);
-    for (const [event, listener] of Object.entries(listeners)) socket.off(event, listener);
+  /** Ends with what was written; the watch ends whoever does not take it. */
+  const leave = (lane: Lane): void => {
+    lane.state = 'leaving';
+    lane.endsAt = turn + firstTurns;
+    lane.socket.destroySoon();
   };
 
   const read = (lane: Lane, bytes: Buffer): void => {
     const { socket } = lane;
-    if (lane.isAsked) {
+    if (lane.state === 'leaving') return;
+    if (lane.state !== 'waiting') {
       socket.pause();
       socket.unshift(bytes);
       return;
@@ -158,14 +165,15 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
       }
     }
     if (!request || !answer) {
-      leave(lane);
+      lanes.delete(socket);
+      for (const [event, listener] of Object.entries(listeners)) socket.off(event, listener);
       socket.pause();
       deps.handOver(socket);
       socket.unshift(bytes);
       socket.resume();
       return;
     }
-    lane.isAsked = true;
+    lane.state = 'asked';
     lane.method = request.head.method;
     if (request.closes) lane.closes = true;
     if (answer instanceof Promise) {
@@ -185,8 +193,9 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
     },
     end(this: Socket): void {
       const lane = lanes.get(this);
-      if (lane?.isAsked) lane.closes = true;
-      else this.destroySoon();
+      if (!lane) return;
+      if (lane.state === 'waiting') leave(lane);
+      else lane.closes = true;
     },
     error: destroy,
     close(this: Socket): void {
@@ -196,11 +205,12 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
 
   return {
     take(socket) {
+      if (socket.destroyed) return;
       lanes.set(socket, {
         socket,
         peer: socket.remoteAddress ?? '',
         secure: 'encrypted' in socket,
-        isAsked: false,
+        state: 'waiting',
         method: '',
         began: null,
         closes: false,
@@ -216,7 +226,7 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
 
     drain() {
       isDraining = true;
-      for (const { socket, isAsked } of lanes.values()) if (!isAsked) socket.destroy();
+      for (const { socket, state } of lanes.values()) if (state === 'waiting') socket.destroy();
     },
 
     cut() {

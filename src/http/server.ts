@@ -176,6 +176,7 @@ export async function createHttpServer(
       )
     : createPlainServer(limits, handle);
 
+  const event = tls ? 'secureConnection' : 'connection';
   const lane = createFastLane({
     answer(head) {
       head.target = withoutBase(head.target);
@@ -183,12 +184,19 @@ export async function createHttpServer(
       return current.content.authorize(head);
     },
     failed,
-    handOver: takeConnections(server, tls ? 'secureConnection' : 'connection', (socket) => lane.take(socket)),
+    handOver: takeConnections(server, event, (socket) => lane.take(socket)),
     clock: deps.clock,
     meter,
     timers: systemTimers,
     firstTimeout: limits.headersTimeout,
     idleTimeout: limits.keepAliveTimeout,
+  });
+
+  server.prependListener(event, (socket: Socket) => {
+    // Gone already: without an address it would pass for a peer at a Unix socket, and those are trusted.
+    const address = server.address();
+    if (socket.remoteAddress === undefined && address !== null && typeof address === 'object')
+      socket.destroy();
   });
 
   server.on('clientError', refuse);

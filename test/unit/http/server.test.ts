@@ -1,4 +1,5 @@
-import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect } from 'node:net';
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
@@ -724,6 +725,29 @@ describe('a connection of authorizations', () => {
     authorize = () => answer(403, 'nö\n');
     const got = await ask(port, 'GET', '/api/verify');
     expect(got.body.toString()).toBe('nö\n');
+  });
+
+  test('of a client that does not take its answers ends at the deadline, and the server with it', async () => {
+    const wire = await openWire(port);
+    wire.socket.pause();
+    authorize = () => answer(403, 'x'.repeat(100_000));
+    for (let i = 0; i < 200; i++) wire.send(REQUEST);
+    wire.send(REQUEST.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
+    await expect.poll(() => heads.length).toBeGreaterThan(1);
+    await server.close(50);
+    expect(server.server.listening).toBe(false);
+    wire.socket.destroy();
+  });
+
+  test('of a client that is gone before it is looked at asks nothing', async () => {
+    for (let i = 0; i < 20; i++) {
+      const socket = connect(port, '127.0.0.1');
+      await once(socket, 'connect');
+      socket.write(REQUEST, () => socket.resetAndDestroy());
+      await once(socket, 'close');
+    }
+    expect((await ask(port, 'GET', '/api/verify')).status).toBe(200);
+    expect(heads.map(({ peer }) => peer)).not.toContain('');
   });
 
   test('that waits is ended when the server closes', async () => {
