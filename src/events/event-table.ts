@@ -76,7 +76,7 @@ export function createEventTable(metrics: GatewayMetrics): Table {
   });
 
   return {
-    passwordChecked({ username: typed, ip, success, proof = 'password' }) {
+    passwordChecked({ username: typed, ip, success, proof = 'password', isRepeated = false }) {
       const username = shortened(typed);
       const fields = { username, remote_ip: ip };
       const count = shown(proof, success);
@@ -89,7 +89,7 @@ export function createEventTable(metrics: GatewayMetrics): Table {
       return {
         log: ['error', fields, `Unsuccessful 1FA authentication attempt by user '${username}'`],
         count,
-        audit: { event: 'proof.failed', username, ip, details: { proof } },
+        ...(!isRepeated && { audit: { event: 'proof.failed', username, ip, details: { proof } } }),
       };
     },
 

@@ -131,6 +131,14 @@ const rows: readonly {
     audit: { event: 'proof.failed', ...john, details: { proof: 'basic' } },
   },
   {
+    happens: (events) => events.passwordChecked({ ...john, success: false, isRepeated: true }),
+    counts: [
+      'authelia_authn{success="false",banned="false"} 1',
+      'sallyport_proofs_total{proof="password",success="false"} 1',
+    ],
+    audit: null,
+  },
+  {
     happens: (events) => events.proofChecked({ ...john, proof: 'totp', success: false, reason: 'used' }),
     counts: [
       'authelia_authn_second_factor{success="false",banned="false",type="totp"} 1',

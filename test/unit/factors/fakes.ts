@@ -58,12 +58,16 @@ export function fakePassword(
 ) {
   const fake = fakeThrottle(regulation, over);
   const checked: { username: string; ip: string; success: boolean }[] = [];
+  const repeated: string[] = [];
   const { clock, timers } = fake;
   const password = createPasswordFactor({
     users,
     throttle: fake.throttle,
     equalTime: createEqualTime({ clock, timers, random: seededRandom('equal time') }),
-    onChecked: ({ username, ip, success }) => checked.push({ username, ip, success }),
+    onChecked({ username, ip, success, isRepeated }) {
+      checked.push({ username, ip, success });
+      if (isRepeated) repeated.push(username);
+    },
   });
-  return { ...fake, password, checked };
+  return { ...fake, password, checked, repeated };
 }
