@@ -26,6 +26,8 @@ export interface Events extends MailQueueEvents {
     readonly success: boolean;
     /** Default: by form. */
     readonly proof?: 'password' | 'basic';
+    /** Nobody has this name: what was typed may be a password. The log has it, for ban tools; the audit log has not. */
+    readonly isUnknown?: boolean;
     /** One like it has been recorded lately: the audit log leaves it out. */
     readonly isRepeated?: boolean;
   }): void;

@@ -41,6 +41,8 @@ export interface PasswordFactorDeps {
     readonly ip: string;
     readonly proof: PasswordAttempt['proof'];
     readonly success: boolean;
+    /** Nobody has this name: what was typed may be a password. */
+    readonly isUnknown: boolean;
     /** See `CountedAttempt`. */
     readonly isRepeated: boolean;
   }) => void;
@@ -57,7 +59,8 @@ export function createPasswordFactor(deps: PasswordFactorDeps): PasswordFactor {
       }
       const person = await users.find(typed);
       const username = person?.username ?? typed;
-      const attempt = await throttle.begin({ username, isUnknown: !person, ip, proof, target });
+      const isUnknown = !person;
+      const attempt = await throttle.begin({ username, isUnknown, ip, proof, target });
       if (attempt === 'banned') {
         await timed.refused();
         return null;
@@ -71,7 +74,7 @@ export function createPasswordFactor(deps: PasswordFactorDeps): PasswordFactor {
         throw error;
       }
       const success = result.status === 'success';
-      onChecked({ username, ip, proof, success, isRepeated: attempt.isRepeated });
+      onChecked({ username, ip, proof, success, isUnknown, isRepeated: attempt.isRepeated });
       if (result.status === 'success') {
         timed.succeeded();
         await attempt.succeeded();

@@ -46,7 +46,7 @@ export interface ThrottledClient {
 }
 
 export interface ThrottledAttempt extends ThrottledClient {
-  /** Nobody has this name: what was typed may be a password, and is written nowhere. */
+  /** Nobody has this name: what was typed may be a password. It is told in the log of the process, and stored nowhere. */
   readonly isUnknown?: boolean;
   readonly proof: Proof;
   /** Where the person was going; for the log of attempts. The query is left out. */

@@ -51,6 +51,12 @@ test("what can be nobody's password is refused like a wrong one, and neither cou
   expect(await check('john', 'secret')).not.toBeNull();
 });
 
+test('names that nobody has are told from those of people', async () => {
+  const { check, unknown } = setUp();
+  for (const name of ['john', 'typed password', 'JOHN']) await check(name, 'wrong');
+  expect(unknown).toEqual(['typed password']);
+});
+
 test('who invents names is told of once in a while', async () => {
   const { check, logged, checked, repeated } = setUp();
   for (let i = 0; i < 5; i++) expect(await check(`nobody ${i}`, 'wrong')).toBeNull();
