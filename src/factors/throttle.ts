@@ -72,7 +72,9 @@ export interface RateLimits {
   take(route: LimitedRoute, ip: string): Promise<number | null>;
 }
 
+/** Each has a key, but `reset_password`: giving the new password, which is bounded where `reset_password_finish` is. */
 export type LimitedRoute =
+  | 'reset_password'
   | 'reset_password_start'
   | 'reset_password_finish'
   | 'second_factor_totp'
