@@ -26,6 +26,10 @@ export interface Events extends MailQueueEvents {
     readonly success: boolean;
     /** Default: by form. */
     readonly proof?: 'password' | 'basic';
+    /** Nobody has this name: what was typed may be a password. The log has it, for ban tools; the audit log has not. */
+    readonly isUnknown?: boolean;
+    /** One like it has been recorded lately: the audit log leaves it out. */
+    readonly isRepeated?: boolean;
   }): void;
   /** A proof other than the password at sign-in was given: a second factor, a code, the old password. */
   proofChecked(

@@ -62,9 +62,9 @@ export function openGatewayThrottle(
           users,
           throttle,
           equalTime,
-          onChecked({ proof, ...checked }) {
+          onChecked({ proof, isUnknown, isRepeated, ...checked }) {
             if (proof === 'old-password') events.proofChecked({ ...checked, proof });
-            else events.passwordChecked({ ...checked, proof });
+            else events.passwordChecked({ ...checked, proof, isUnknown, isRepeated });
           },
         }),
     };

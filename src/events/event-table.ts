@@ -76,7 +76,14 @@ export function createEventTable(metrics: GatewayMetrics): Table {
   });
 
   return {
-    passwordChecked({ username: typed, ip, success, proof = 'password' }) {
+    passwordChecked({
+      username: typed,
+      ip,
+      success,
+      proof = 'password',
+      isUnknown = false,
+      isRepeated = false,
+    }) {
       const username = shortened(typed);
       const fields = { username, remote_ip: ip };
       const count = shown(proof, success);
@@ -89,7 +96,9 @@ export function createEventTable(metrics: GatewayMetrics): Table {
       return {
         log: ['error', fields, `Unsuccessful 1FA authentication attempt by user '${username}'`],
         count,
-        audit: { event: 'proof.failed', username, ip, details: { proof } },
+        ...(!isRepeated && {
+          audit: { event: 'proof.failed', username: isUnknown ? null : username, ip, details: { proof } },
+        }),
       };
     },
 

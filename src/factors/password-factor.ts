@@ -1,6 +1,11 @@
 import type { Proof } from '../events.ts';
 import { addressShare } from '../lib/address-share.ts';
-import type { PasswordCheck, UserBackend, UserProfile } from '../users/backend.ts';
+import {
+  isPossiblePassword,
+  type PasswordCheck,
+  type UserBackend,
+  type UserProfile,
+} from '../users/backend.ts';
 import type { EqualTime } from './equal-time.ts';
 import type { Throttle, ThrottledAttempt } from './throttle.ts';
 
@@ -10,8 +15,9 @@ import type { Throttle, ThrottledAttempt } from './throttle.ts';
  */
 export interface PasswordFactor {
   /**
-   * The person whose password it is; null when it does not hold, whatever the reason. Throws `BackendUnavailable` or
-   * `StorageUnavailable`; then nothing was tried.
+   * The person whose password it is; null when it does not hold, whatever the reason. What can be nobody's password is
+   * refused without being counted or written down. Throws `BackendUnavailable` or `StorageUnavailable`; then nothing was
+   * tried.
    */
   check(attempt: PasswordAttempt): Promise<UserProfile | null>;
   /** Resolves when a refusal may be answered that came without a check: as late as a wrong password. */
@@ -35,6 +41,10 @@ export interface PasswordFactorDeps {
     readonly ip: string;
     readonly proof: PasswordAttempt['proof'];
     readonly success: boolean;
+    /** Nobody has this name: what was typed may be a password. */
+    readonly isUnknown: boolean;
+    /** See `CountedAttempt`. */
+    readonly isRepeated: boolean;
   }) => void;
 }
 
@@ -43,9 +53,14 @@ export function createPasswordFactor(deps: PasswordFactorDeps): PasswordFactor {
   return {
     async check({ username: typed, password, ip, proof, target }) {
       const timed = equalTime.begin();
+      if (!isPossiblePassword(password)) {
+        await timed.refused();
+        return null;
+      }
       const person = await users.find(typed);
       const username = person?.username ?? typed;
-      const attempt = await throttle.begin({ username, isUnknown: !person, ip, proof, target });
+      const isUnknown = !person;
+      const attempt = await throttle.begin({ username, isUnknown, ip, proof, target });
       if (attempt === 'banned') {
         await timed.refused();
         return null;
@@ -59,7 +74,7 @@ export function createPasswordFactor(deps: PasswordFactorDeps): PasswordFactor {
         throw error;
       }
       const success = result.status === 'success';
-      onChecked({ username, ip, proof, success });
+      onChecked({ username, ip, proof, success, isUnknown, isRepeated: attempt.isRepeated });
       if (result.status === 'success') {
         timed.succeeded();
         await attempt.succeeded();

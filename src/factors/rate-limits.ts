@@ -3,9 +3,11 @@ import type { Clock } from '../lib/clock.ts';
 import type { RateBuckets, RateLimit } from '../storage/rate-buckets.ts';
 import type { LimitedRoute, RateLimits } from './throttle.ts';
 
+type ConfiguredRoute = Exclude<LimitedRoute, 'reset_password'>;
+
 /** `server.endpoints.rate_limits`, as far as its routes are there. Absent buckets: the default of the route. */
 export type RateLimitOptions = Readonly<
-  Record<LimitedRoute, { readonly enable: boolean; readonly buckets?: readonly RateLimit[] | undefined }>
+  Record<ConfiguredRoute, { readonly enable: boolean; readonly buckets?: readonly RateLimit[] | undefined }>
 >;
 
 /** Milliseconds; some defaults are multiples of how long a code, and what it opens, hold. */
@@ -24,9 +26,17 @@ export function createRateLimits(
   deps: { readonly buckets: RateBuckets; readonly clock: Clock },
 ): RateLimits {
   const defaults = defaultLimits(lifespans);
+  const limitOf = (
+    route: LimitedRoute,
+  ): { readonly enable: boolean; readonly buckets: readonly RateLimit[] } => {
+    if (route === 'reset_password')
+      return { enable: options.reset_password_finish.enable, buckets: NEW_PASSWORDS };
+    const { enable, buckets = defaults[route] } = options[route];
+    return { enable, buckets };
+  };
   return {
     async take(route, ip) {
-      const { enable, buckets = defaults[route] } = options[route];
+      const { enable, buckets } = limitOf(route);
       return enable ? deps.buckets.take(route, addressShare(ip), buckets, deps.clock.now()) : null;
     },
   };
@@ -34,7 +44,12 @@ export function createRateLimits(
 
 const MINUTE = 60_000;
 
-function defaultLimits(lifespans: RateLimitLifespans): Readonly<Record<LimitedRoute, readonly RateLimit[]>> {
+/** Passwords that are no good may be many, and who gives them has shown a link; clients of Authelia know no limit here. */
+const NEW_PASSWORDS: readonly RateLimit[] = [{ period: 1000, requests: 60 }];
+
+function defaultLimits(
+  lifespans: RateLimitLifespans,
+): Readonly<Record<ConfiguredRoute, readonly RateLimit[]>> {
   const limits = (unit: number, ...pairs: readonly (readonly [number, number])[]): readonly RateLimit[] =>
     pairs.map(([spans, requests]) => ({ period: spans * unit, requests }));
   return {

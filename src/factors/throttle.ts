@@ -11,6 +11,7 @@ import { createTurns } from '../lib/turns.ts';
 import type { AttemptLog } from '../storage/attempt-log.ts';
 import type { Bans, BanSubject } from '../storage/bans.ts';
 import type { CountedAttempt as Counted, ThrottleCounters } from '../storage/throttle-counters.ts';
+import { BackendUnavailable } from '../users/backend.ts';
 
 /**
  * The one throttle on every path that takes a secret: attempts are counted before the secret is looked at, so that bursts
@@ -24,7 +25,10 @@ import type { CountedAttempt as Counted, ThrottleCounters } from '../storage/thr
  * Not here: how often an address may ask at all (rate-limits.ts), and that a refusal looks like a failure (equal-time.ts).
  */
 export interface Throttle {
-  /** Counts an attempt. 'banned': the secret must not be looked at; to the person it looks like a wrong one. */
+  /**
+   * Counts an attempt. 'banned': the secret must not be looked at; to the person it looks like a wrong one. Throws
+   * `BackendUnavailable` where an address has so many attempts under way that its turn does not come: nothing was written.
+   */
   begin(attempt: ThrottledAttempt): Promise<CountedAttempt | 'banned'>;
   /**
    * Whether somebody may pass whose password is known to be right without being looked at (it is remembered). Costs nothing
@@ -42,15 +46,20 @@ export interface ThrottledClient {
 }
 
 export interface ThrottledAttempt extends ThrottledClient {
-  /** Nobody has this name: what was typed may be a password, and is written nowhere. */
+  /** Nobody has this name: what was typed may be a password. It is told in the log of the process, and stored nowhere. */
   readonly isUnknown?: boolean;
   readonly proof: Proof;
   /** Where the person was going; for the log of attempts. The query is left out. */
   readonly target?: { readonly method: string; readonly url: string } | undefined;
 }
 
-/** Exactly one of these ends an attempt. None of them throws. */
+/** Exactly one of the functions ends an attempt. None of them throws. */
 export interface CountedAttempt {
+  /**
+   * Nobody has this name, and of this client it has been written lately that it tried such names: records that are kept
+   * leave this one out.
+   */
+  readonly isRepeated: boolean;
   succeeded(): Promise<void>;
   failed(): Promise<void>;
   /** The secret could not be checked, as a backend did not answer: as if nothing had been tried. */
@@ -63,7 +72,9 @@ export interface RateLimits {
   take(route: LimitedRoute, ip: string): Promise<number | null>;
 }
 
+/** Each has a key, but `reset_password`: giving the new password, which is bounded where `reset_password_finish` is. */
 export type LimitedRoute =
+  | 'reset_password'
   | 'reset_password_start'
   | 'reset_password_finish'
   | 'second_factor_totp'
@@ -94,8 +105,13 @@ export interface ThrottleDeps {
 
 /** Milliseconds after which `allows` asks for bans again. */
 export const BAN_AGE = 2000;
-/** Milliseconds in which one refusal of a client stands in the log of attempts: nobody fills a disk by being refused. */
+/**
+ * Milliseconds in which one refusal of a client at a name stands in the log of attempts, and one attempt of a client at all
+ * the names that nobody has: nobody fills a disk by being refused, or by inventing names.
+ */
 const REFUSAL_STEP = 10_000;
+/** Passwords of one address that are looked at in this process at one time. */
+const ADDRESS_LANES = 8;
 /** Clients that are remembered; the oldest goes. */
 const CLIENTS = 10_000;
 /** Failures that a secret other than the password has where `max_retries` is 0: codes are short, and always limited. */
@@ -139,7 +155,7 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
   let askedAt = new BoundedMap<string, number>(CLIENTS);
   const turns = createTurns();
   let lane = 0;
-  const refusedAt = new BoundedMap<string, number>(CLIENTS);
+  const writtenAt = new BoundedMap<string, number>(CLIENTS);
 
   const nameOf = ({ username, isUnknown }: Pick<ThrottledAttempt, 'username' | 'isUnknown'>): string => {
     if (!isUnknown) return username;
@@ -181,27 +197,43 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
     await Promise.all(used.map(({ counted }) => counters.takeBack(counted)));
   };
 
-  /**
-   * Resolves when it is an attempt's turn in this process: attempts at one name are made one after another, those from one
-   * address as many at a time as may fail. So those of one moment do not refuse each other while each may be right. A
-   * courtesy that is bounded in time; what is allowed is decided by the count. Answers how to let the next one go.
-   */
-  const turnOf = async (budgets: readonly Budget[]): Promise<() => void> => {
-    const keys = budgets
-      .filter(({ kind }) => kind === 'user' || kind === 'ip')
-      .map(({ kind, subject, limit }) => `${kind} ${subject}${kind === 'ip' ? ` ${++lane % limit}` : ''}`);
-    const ended = Promise.withResolvers<void>();
-    await new Promise<void>((go) => {
-      const cancel = timers.after(LONGEST_TURN, go);
-      void turns.take(keys, async () => {
+  /** Resolves when it is the turn of who asks, or `LONGEST_TURN` is over before that. `finish` lets the next one go. */
+  const queue = async (key: string): Promise<{ readonly isLate: boolean; readonly finish: () => void }> => {
+    const { promise: ended, resolve: finish } = Promise.withResolvers<void>();
+    const isLate = await new Promise<boolean>((go) => {
+      const cancel = timers.after(LONGEST_TURN, () => go(true));
+      void turns.take([key], async () => {
         cancel();
-        go();
-        const cancelEnd = timers.after(LONGEST_TURN, ended.resolve);
-        await ended.promise;
+        go(false);
+        const cancelEnd = timers.after(LONGEST_TURN, finish);
+        await ended;
         cancelEnd();
       });
     });
-    return ended.resolve;
+    return { isLate, finish };
+  };
+
+  /**
+   * Resolves when it is a password's turn in this process: those from one address `ADDRESS_LANES` at a time, or as many as
+   * may fail, and those at one name one after another. So those of one moment do not refuse each other while each may be
+   * right. At a name that is a courtesy, bounded in time: what is allowed is decided by the count. Of an address it is a
+   * limit, whatever `modes` say: an address must not keep the database busy by inventing names. Answers how to let the next
+   * one go.
+   */
+  const turnOf = async ({ proof, ip }: ThrottledAttempt, budgets: readonly Budget[]): Promise<() => void> => {
+    if (!PROOFS[proof].isPassword) return () => {};
+    const limits = budgets.filter(({ kind }) => kind === 'ip').map(({ limit }) => limit);
+    const ofAddress = await queue(`ip ${addressShare(ip)} ${++lane % Math.min(ADDRESS_LANES, ...limits)}`);
+    if (ofAddress.isLate) {
+      ofAddress.finish();
+      throw new BackendUnavailable('too many attempts of one address are under way');
+    }
+    const name = budgets.find(({ kind }) => kind === 'user');
+    const ofName = name && (await queue(`user ${name.subject}`));
+    return () => {
+      ofName?.finish();
+      ofAddress.finish();
+    };
   };
 
   /** Null: refused. */
@@ -257,13 +289,14 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
     });
   };
 
-  const logRefusal = async (attempt: ThrottledAttempt): Promise<void> => {
-    const key = `${keyOf(attempt)} ${attempt.proof}`;
+  /** Whether it has been written in the last `REFUSAL_STEP` that this client was refused here, or tried unknown names. */
+  const isWritten = ({ ip, username, isUnknown, proof }: ThrottledAttempt): boolean => {
+    const key = `${keyOf({ ip, username: isUnknown ? '' : username })} ${proof}`;
     const now = clock.now();
-    const since = now - (refusedAt.get(key) ?? -Infinity);
-    if (since >= 0 && since < REFUSAL_STEP) return;
-    refusedAt.set(key, now);
-    await log(attempt, 'banned');
+    const since = now - (writtenAt.get(key) ?? -Infinity);
+    if (since >= 0 && since < REFUSAL_STEP) return true;
+    writtenAt.set(key, now);
+    return false;
   };
 
   const settle = async (...jobs: readonly Promise<void>[]): Promise<void> => {
@@ -275,7 +308,7 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
   return {
     async begin(attempt) {
       const budgets = budgetsOf(attempt);
-      const finish = await turnOf(budgets);
+      const finish = await turnOf(attempt, budgets);
       const used = await admit(attempt, budgets).catch((error: unknown) => {
         finish();
         throw error;
@@ -284,12 +317,14 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
         finish();
         const { username, ip, proof } = attempt;
         events.attemptRefused({ username, ip, proof, why: 'banned' });
-        await settle(logRefusal(attempt));
+        if (!isWritten(attempt)) await settle(log(attempt, 'banned'));
         return 'banned';
       }
+      const isRepeated = Boolean(attempt.isUnknown) && isWritten(attempt);
       const settleAndFinish = (...jobs: readonly Promise<void>[]): Promise<void> =>
         settle(...jobs).finally(finish);
       return {
+        isRepeated,
         succeeded: () =>
           settleAndFinish(
             // Basic comes by itself with every request: if it forgot what others failed at, they had no limit.
@@ -304,7 +339,7 @@ export function createThrottle(regulation: Regulation, deps: ThrottleDeps): Thro
               await counters.fail(counted);
               if (banned && counted.count >= limit) await ban(banned);
             }),
-            log(attempt, 'failure'),
+            ...(isRepeated ? [] : [log(attempt, 'failure')]),
           ),
         takeBack: () => settleAndFinish(takeBack(used)),
       };

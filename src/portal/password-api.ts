@@ -137,6 +137,7 @@ export function createPasswordResetApi(deps: {
       method: 'POST',
       path: '/api/reset-password',
       kind: 'json',
+      guard: limited('reset_password'),
       async handle(request): Promise<Reply> {
         const { password = '' } = members(request.body, { password: 'string' });
         const token = flowValue(request.header('cookie'), 'reset-password');

@@ -10,6 +10,7 @@ import type { Route } from '../http/route.ts';
 export type RateLimitGuard = (route: LimitedRoute) => NonNullable<Route['guard']>;
 
 const PROOFS: Readonly<Record<LimitedRoute, Proof>> = {
+  reset_password: 'reset-link',
   reset_password_start: 'reset-link',
   reset_password_finish: 'reset-link',
   second_factor_totp: 'totp',

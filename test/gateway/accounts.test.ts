@@ -237,6 +237,17 @@ describe('a link to reset a password', () => {
     expect(isOk(await later.json('POST', '/api/reset-password', { password: NEW_PASSWORD }))).toBe(false);
   });
 
+  test('is asked for from one address sixty times at once at most', async () => {
+    await start();
+    const visitor = new Visitor();
+    for (let i = 0; i < 60; i++) {
+      const answer = await visitor.json('POST', '/api/reset-password', { password: NEW_PASSWORD });
+      expect(answer.status).toBe(200);
+    }
+    const answer = await visitor.json('POST', '/api/reset-password', { password: NEW_PASSWORD });
+    expect([answer.status, answer.header('retry-after')]).toEqual([429, '1']);
+  });
+
   test('makes every other link and permission void with the first new password', async () => {
     await start();
     const [one, two, three] = [await linkFor(), await linkFor(), await linkFor()];

@@ -77,7 +77,7 @@ test('a stranger among the proxies is named, with the key that decides', () => {
 test('attempts are told in the words that ban tools look for', () => {
   const { events, lines } = setUp();
   events.passwordChecked({ username: 'john', ip: '203.0.113.5', success: true });
-  events.passwordChecked({ username: 'john', ip: '203.0.113.5', success: false });
+  events.passwordChecked({ username: 'john', ip: '203.0.113.5', success: false, isUnknown: true });
   expect(lines).toMatchObject([
     {
       level: 'info',
@@ -129,6 +129,23 @@ const rows: readonly {
       'sallyport_proofs_total{proof="basic",success="false"} 1',
     ],
     audit: { event: 'proof.failed', ...john, details: { proof: 'basic' } },
+  },
+  {
+    // What was typed may be a password.
+    happens: (events) => events.passwordChecked({ ...john, success: false, isUnknown: true }),
+    counts: [
+      'authelia_authn{success="false",banned="false"} 1',
+      'sallyport_proofs_total{proof="password",success="false"} 1',
+    ],
+    audit: { event: 'proof.failed', username: null, ip: john.ip, details: { proof: 'password' } },
+  },
+  {
+    happens: (events) => events.passwordChecked({ ...john, success: false, isRepeated: true }),
+    counts: [
+      'authelia_authn{success="false",banned="false"} 1',
+      'sallyport_proofs_total{proof="password",success="false"} 1',
+    ],
+    audit: null,
   },
   {
     happens: (events) => events.proofChecked({ ...john, proof: 'totp', success: false, reason: 'used' }),

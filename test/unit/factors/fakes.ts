@@ -58,12 +58,18 @@ export function fakePassword(
 ) {
   const fake = fakeThrottle(regulation, over);
   const checked: { username: string; ip: string; success: boolean }[] = [];
+  const unknown: string[] = [];
+  const repeated: string[] = [];
   const { clock, timers } = fake;
   const password = createPasswordFactor({
     users,
     throttle: fake.throttle,
     equalTime: createEqualTime({ clock, timers, random: seededRandom('equal time') }),
-    onChecked: ({ username, ip, success }) => checked.push({ username, ip, success }),
+    onChecked({ username, ip, success, isUnknown, isRepeated }) {
+      checked.push({ username, ip, success });
+      if (isUnknown) unknown.push(username);
+      if (isRepeated) repeated.push(username);
+    },
   });
-  return { ...fake, password, checked };
+  return { ...fake, password, checked, unknown, repeated };
 }

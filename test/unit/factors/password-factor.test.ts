@@ -41,6 +41,31 @@ test('spellings of one name share one budget', async () => {
   expect(await check('john', 'secret')).toBeNull();
 });
 
+test("what can be nobody's password is refused like a wrong one, and neither counted nor written", async () => {
+  const { check, users, timers, logged, checked } = setUp({ max_retries: 1 });
+  for (const password of ['', 'x'.repeat(1025), '\ud800']) {
+    for (const name of ['john', 'nobody']) expect(await check(name, password)).toBeNull();
+  }
+  expect(timers.waits).toHaveLength(6);
+  expect([users.counts.check, logged, checked]).toEqual([0, [], []]);
+  expect(await check('john', 'secret')).not.toBeNull();
+});
+
+test('names that nobody has are told from those of people', async () => {
+  const { check, unknown } = setUp();
+  for (const name of ['john', 'typed password', 'JOHN']) await check(name, 'wrong');
+  expect(unknown).toEqual(['typed password']);
+});
+
+test('who invents names is told of once in a while', async () => {
+  const { check, logged, checked, repeated } = setUp();
+  for (let i = 0; i < 5; i++) expect(await check(`nobody ${i}`, 'wrong')).toBeNull();
+  expect(await check('john', 'wrong')).toBeNull();
+  expect(logged.map(({ username }) => username)).toEqual(['', 'john']);
+  expect(checked).toHaveLength(6);
+  expect(repeated).toEqual(['nobody 1', 'nobody 2', 'nobody 3', 'nobody 4']);
+});
+
 test('a backend that does not answer costs no try', async () => {
   const { check, users } = setUp({ max_retries: 1 });
   const { checkPassword } = users.backend;

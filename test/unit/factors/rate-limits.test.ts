@@ -36,6 +36,7 @@ function setUp(over: object = {}) {
 test.each([
   ['reset_password_start', 5, 10 * MINUTE],
   ['reset_password_finish', 10, MINUTE],
+  ['reset_password', 60, 1000],
   ['second_factor_totp', 30, MINUTE],
   ['session_elevation_start', 3, 5 * MINUTE],
   ['session_elevation_finish', 3, 10 * MINUTE],
@@ -74,5 +75,7 @@ test('buckets of the configuration take the place of the default; switched off, 
     reset_password_finish: { enable: false },
   });
   expect(await burst('reset_password_start')).toEqual([2, 10_000]);
-  for (let i = 0; i < 99; i++) expect(await limits.take('reset_password_finish', '203.0.113.5')).toBeNull();
+  for (const route of ['reset_password_finish', 'reset_password'] as const) {
+    for (let i = 0; i < 99; i++) expect(await limits.take(route, '203.0.113.5')).toBeNull();
+  }
 });

@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { createMemoryThrottleStore } from '../../../src/factors/memory-throttle-store.ts';
 import { BAN_AGE, type Throttle, type ThrottledAttempt } from '../../../src/factors/throttle.ts';
 import { StorageUnavailable } from '../../../src/storage/errors.ts';
+import { BackendUnavailable } from '../../../src/users/backend.ts';
 import { fakeClock } from '../../support/fake-clock.ts';
-import { immediateTimers } from '../../support/fake-timers.ts';
+import { fakeTimers, immediateTimers } from '../../support/fake-timers.ts';
 import { fakeThrottle } from './fakes.ts';
 
 const JOHN: ThrottledAttempt = { username: 'john', ip: '203.0.113.5', proof: 'password' };
@@ -122,7 +123,7 @@ describe('modes', () => {
     expect(await fail(throttle, { username: 'typed PASSWORD', isUnknown: true })).toBe(false);
     expect(await fail(throttle, { username: 'another', isUnknown: true })).toBe(true);
     expect(banned).toEqual([]);
-    expect(logged.map(({ username }) => username)).toEqual(['', '', '', '', '']);
+    expect(logged.map(({ username }) => username)).toEqual(['']);
   });
 
   test('ip: failures of one address ban it for every name; IPv6 addresses of one /64 are one', async () => {
@@ -223,6 +224,52 @@ describe('at one time', () => {
     );
     expect(all).toEqual(Array.from({ length: 30 }, () => true));
   });
+
+  test.each([{}, { max_retries: 0 }, { modes: ['ip'], max_retries: 99 }] as const)(
+    'of one address 8 are looked at, whatever names it invents: %o',
+    async (regulation) => {
+      const timers = fakeTimers();
+      let counted = 0;
+      const { counters } = createMemoryThrottleStore();
+      const { throttle } = fakeThrottle(regulation, {
+        timers,
+        counters: {
+          ...counters,
+          async count(...args) {
+            counted++;
+            return counters.count(...args);
+          },
+        },
+      });
+      const settled = async (): Promise<void> => {
+        for (let i = 0; i < 20; i++) await new Promise((done) => setImmediate(done));
+      };
+      const unknown = (i: number): ThrottledAttempt => ({ ...JOHN, username: `name ${i}`, isUnknown: true });
+      const begun: Exclude<Awaited<ReturnType<Throttle['begin']>>, 'banned'>[] = [];
+      const late: unknown[] = [];
+      for (let i = 0; i < 30; i++) {
+        throttle.begin(unknown(i)).then(
+          (attempt) => attempt !== 'banned' && begun.push(attempt),
+          (error: unknown) => late.push(error),
+        );
+      }
+      await settled();
+      expect(begun).toHaveLength(8);
+      // Others do not wait for them.
+      expect(await succeed(throttle, { ip: '198.51.100.9' })).toBe(true);
+      const before = counted;
+      for (const attempt of begun.slice(0, 4)) await attempt.failed();
+      await settled();
+      expect(begun).toHaveLength(12);
+      expect(counted - before).toBe(regulation.max_retries === 0 ? 0 : 4);
+      timers.advance(5000);
+      await settled();
+      // Those that took too long let the next ones go; whose turn did not come is told to come again.
+      expect(begun.length + late.length).toBe(30);
+      expect(begun.length).toBeLessThanOrEqual(20);
+      expect(late[0]).toBeInstanceOf(BackendUnavailable);
+    },
+  );
 
   test('those of other processes are waited for', async () => {
     const store = createMemoryThrottleStore();
@@ -332,6 +379,32 @@ test('of refusals one in ten seconds is written for each client, and every one i
   await fail(throttle, { ip: '198.51.100.9' });
   expect(logged.filter(({ outcome }) => outcome === 'banned')).toHaveLength(4);
   expect(refused).toHaveLength(31);
+});
+
+test('of attempts at names that nobody has one in ten seconds is written for each client', async () => {
+  const clock = fakeClock();
+  const { throttle, logged } = fakeThrottle({ max_retries: 1 }, { clock });
+  const repeated: boolean[] = [];
+  for (let i = 0; i < 30; i++) {
+    const attempt = await throttle.begin({ ...JOHN, username: `invented ${i}`, isUnknown: true });
+    if (attempt === 'banned') throw new Error('banned');
+    await attempt.failed();
+    // The same once more is refused.
+    expect(await fail(throttle, { username: `invented ${i}`, isUnknown: true })).toBe(false);
+    repeated.push(attempt.isRepeated);
+    clock.advance(1000);
+  }
+  expect(logged.map(({ at, outcome, username }) => [at - (logged[0]?.at ?? 0), outcome, username])).toEqual([
+    [0, 'failure', ''],
+    [10_000, 'failure', ''],
+    [20_000, 'failure', ''],
+  ]);
+  expect(repeated.filter((isRepeated) => !isRepeated)).toHaveLength(3);
+  expect(await fail(throttle, { username: 'invented', isUnknown: true, ip: '198.51.100.9' })).toBe(true);
+  // People are told of one by one.
+  await failTimes(1, throttle);
+  await failTimes(1, throttle, { username: 'harry' });
+  expect(logged).toHaveLength(6);
 });
 
 test('the log of attempts has what was tried, without the query of where to', async () => {

@@ -54,7 +54,12 @@ function setUp(
       log.push(what);
       return Promise.resolve();
     };
-  const counted = { succeeded: note('succeeded'), failed: note('failed'), takeBack: note('taken back') };
+  const counted = {
+    isRepeated: false,
+    succeeded: note('succeeded'),
+    failed: note('failed'),
+    takeBack: note('taken back'),
+  };
   const totp: Pick<TotpFactor, 'verify' | 'find'> = {
     find: () =>
       Promise.resolve(
