@@ -281,6 +281,18 @@ describe('a link to reset a password', () => {
     ]);
   });
 
+  test('can be made useless from the mail also after somebody has opened it', async () => {
+    await start();
+    const token = await linkFor();
+    const thief = new Visitor();
+    expect(isOk(await thief.json('POST', '/api/reset-password/identity/finish', { token }))).toBe(true);
+    const revoked = await new Visitor().form('/form/revoke/reset-password', { value: token });
+    expect(whither(revoked)).toEqual([303, '/revoke/reset-password?state=done']);
+    const answer = await thief.json('POST', '/api/reset-password', { password: NEW_PASSWORD });
+    expect(isOk(answer)).toBe(false);
+    await new Visitor().signIn();
+  });
+
   test('holds for its time only', async () => {
     await start();
     const token = await linkFor();
@@ -457,6 +469,20 @@ describe('a code from the mail', () => {
       'Operation failed.',
     ]);
     expect(isOk(await visitor.json('PUT', '/api/user/session/elevation', { otc }))).toBe(false);
+  });
+
+  test('that was used by somebody else ends his session for who got the mail', async () => {
+    await start();
+    const thief = await new Visitor().signIn();
+    const own = await new Visitor().signIn();
+    const { data } = read(await thief.json('POST', '/api/user/session/elevation'));
+    const { delete_id: value } = data as { delete_id: string };
+    const otc = codeIn(await mailed());
+    expect(isOk(await thief.json('PUT', '/api/user/session/elevation', { otc }))).toBe(true);
+    const revoke = (): Promise<RawAnswer> => new Visitor().form('/form/revoke/one-time-code', { value });
+    expect(whither(await revoke())).toEqual([303, '/revoke/one-time-code?state=done']);
+    expect([await thief.level(), await own.level()]).toEqual([0, 1]);
+    expect(whither(await revoke())).toEqual([303, '/revoke/one-time-code?state=gone']);
   });
 
   test('leads over the page to where it was needed, without script', async () => {
