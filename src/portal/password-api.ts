@@ -10,6 +10,7 @@ import type { PasswordReset, Permission } from '../login/password-reset.ts';
 import type { Reauthentication } from '../login/reauthentication.ts';
 import type { Actions } from './actions.ts';
 import { members } from './members.ts';
+import { ownBrowserOnly } from './own-browser.ts';
 
 type Guard = NonNullable<Route['guard']>;
 
@@ -20,6 +21,10 @@ export function createPasswordApi(deps: {
   readonly reauthentication: Reauthentication;
 }): readonly Route[] {
   const { actions, rules, reauthentication } = deps;
+  const ownBrowser = ownBrowserOnly(actions, {
+    stranger: () => text(403, '403 Forbidden'),
+    unbound: () => ko(403, 'This browser did not sign in to this session. Sign in again, then repeat this.'),
+  });
   return [
     {
       method: 'GET',
@@ -31,7 +36,7 @@ export function createPasswordApi(deps: {
       method: 'POST',
       path: '/api/firstfactor/reauthenticate',
       kind: 'json',
-      guard: async (request) => ((await actions.sessionOf(request)) ? null : text(403, '403 Forbidden')),
+      guard: ownBrowser,
       async handle(request) {
         const { password, targetURL, requestMethod } = members(request.body, {
           password: 'string',

@@ -601,6 +601,10 @@ describe('the password once more', () => {
     expect([await visitor.level(), await before.level()]).toEqual([1, 0]);
     const wrong = await visitor.json('POST', '/api/firstfactor/reauthenticate', { password: 'x' });
     expect(wrong.status).toBe(401);
+    const thief = visitor.copy();
+    thief.jar.delete('__Host-sallyport_portal');
+    const refused = await thief.json('POST', '/api/firstfactor/reauthenticate', body);
+    expect([refused.status, refused.all('set-cookie')]).toEqual([403, []]);
     const stranger = await new Visitor().json('POST', '/api/firstfactor/reauthenticate', body);
     expect(stranger.status).toBe(403);
   });
