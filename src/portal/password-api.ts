@@ -43,6 +43,7 @@ export function createPasswordApi(deps: {
           targetURL: 'string',
           requestMethod: 'string',
         });
+        const domain = actions.cookieDomainOf(request);
         const session = await actions.sessionOf(request);
         const find = (): Promise<GatewaySession | null> => actions.sessionOf(request);
         const raised =
@@ -51,7 +52,7 @@ export function createPasswordApi(deps: {
             : null;
         if (!raised) return ko(401, AUTHENTICATION_FAILED);
         const target = actions.targetOf(request, targetURL, requestMethod);
-        const { redirect } = await actions.next(raised.session, actions.cookieDomainOf(request), target);
+        const redirect = await actions.redirectOf(raised.session, domain, target);
         const cookies = [actions.raisedCookie(request, raised)];
         return ok(redirect === null ? undefined : { redirect }, cookies);
       },
