@@ -21,6 +21,7 @@ import { createPasswordReset } from './login/password-reset.ts';
 import { createReauthentication } from './login/reauthentication.ts';
 import type { SecondFactor } from './login/second-factor.ts';
 import type { AccountFlows } from './portal/account-routes.ts';
+import { endByPublicId } from './portal/sessions-actions.ts';
 import { deviceSummary } from './portal/sessions-device.ts';
 import { createOneTimeCodes } from './storage/one-time-codes.ts';
 import { createRateBuckets } from './storage/rate-buckets.ts';
@@ -103,6 +104,7 @@ export function openGatewayAccounts(deps: GatewayAccountsDeps): GatewayAccounts 
           createElevation({
             options: validation.elevated_session,
             sessions,
+            endSession: (username, publicId) => endByPublicId(sessions, username, publicId),
             codes: stored.codes,
             mail: stored.mail,
             throttle,

@@ -31,8 +31,16 @@ export interface TotpFactor {
   beginEnrolment(owner: EnrolmentOwner, choice?: Partial<TotpParameters>): TotpEnrolment | null;
   /** An enrolment that is under way, to be shown again; null when it is over. */
   resumeEnrolment(owner: EnrolmentOwner, sealed: string): TotpEnrolment | null;
-  /** Confirms an enrolment with a first code and stores it in the place of an earlier one. */
-  finishEnrolment(owner: EnrolmentOwner, sealed: string, code: string): Promise<EnrolmentResult>;
+  /**
+   * Confirms an enrolment with a first code and stores it in the place of an earlier one. `prepare` runs in between: when it
+   * throws nothing is stored, and the next code confirms.
+   */
+  finishEnrolment(
+    owner: EnrolmentOwner,
+    sealed: string,
+    code: string,
+    prepare?: () => Promise<void>,
+  ): Promise<EnrolmentResult>;
   /** Whether there was one to remove. */
   remove(username: string): Promise<boolean>;
 }
@@ -190,7 +198,7 @@ export function createTotpFactor(options: TotpOptions, deps: TotpFactorDeps): To
       return typeof opened === 'string' ? null : enrolmentOf(owner, parseKey(opened.text), sealed);
     },
 
-    async finishEnrolment(owner, sealed, code) {
+    async finishEnrolment(owner, sealed, code, prepare) {
       const opened = sealer.open(PURPOSE, bindingsOf(owner), sealed);
       if (typeof opened === 'string') return { status: 'failure', reason: opened };
       const key = parseKey(opened.text);
@@ -199,6 +207,7 @@ export function createTotpFactor(options: TotpOptions, deps: TotpFactorDeps): To
       if (check.status === 'failure') {
         return { status: 'failure', reason: check.reason === 'used-code' ? 'used-code' : 'wrong-code' };
       }
+      await prepare?.();
       const now = clock.now();
       await store.replace({ ...key, username, issuer: options.issuer, createdAt: now, lastUsedAt: null });
       return { status: 'success' };

@@ -27,7 +27,10 @@ export interface Elevation {
   start(session: GatewaySession, source: NoticeSource): Promise<CodeSent | 'no-address' | 'not-sent'>;
   /** Exactly one of several callers with the right code succeeds; null for all others, whatever the reason. */
   finish(attempt: CodeAttempt): Promise<RaisedSession | null>;
-  /** Makes a code void; false when there was none to be used any more. */
+  /**
+   * Makes a code void for who got the mail; one that was used already ends the session in which it counted. False when
+   * there was neither.
+   */
   revoke(id: string): Promise<boolean>;
 }
 
@@ -81,6 +84,8 @@ export interface ElevationOptions {
 export interface ElevationDeps {
   readonly options: ElevationOptions;
   readonly sessions: GatewaySessions;
+  /** Ends the session of this user with this public id; false when there is none. */
+  readonly endSession: (username: string, publicId: string) => Promise<boolean>;
   readonly codes: OneTimeCodes;
   /** Null without a notifier: then only a second factor can be shown. */
   readonly mail: MailQueue | null;
@@ -186,7 +191,11 @@ export function createElevation(deps: ElevationDeps): Elevation {
       return raised;
     },
 
-    revoke: async (id) => (await codes.revoke(id, clock.now())) !== null,
+    async revoke(id) {
+      const code = await codes.revoke(id, clock.now());
+      if (!code) return false;
+      return code.wasUsed ? deps.endSession(code.username, code.sessionId) : true;
+    },
   };
 }
 

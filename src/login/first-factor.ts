@@ -4,6 +4,7 @@ import type { PasswordFactor } from '../factors/password-factor.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { CookieDomain } from '../sessions/cookie-domains.ts';
+import type { UserBackend } from '../users/backend.ts';
 import { createPortalBinding } from './portal-binding.ts';
 import type { SignInRecord, SignInSource } from './sign-in-record.ts';
 
@@ -29,6 +30,7 @@ export interface SignedIn {
 }
 
 export interface FirstFactorDeps {
+  readonly users: Pick<UserBackend, 'passwordMark'>;
   readonly password: PasswordFactor;
   readonly sessions: GatewaySessions;
   readonly finder: SessionFinder;
@@ -39,15 +41,16 @@ export interface FirstFactorDeps {
 
 /**
  * Signs a person in with a password: a new session under a new token; the one that the browser had is ended. Null when the
- * credentials do not hold, whatever the reason. Throws when the user backend or the session store cannot answer.
+ * credentials do not hold, whatever the reason, nor when the password became another meanwhile. Throws when the user backend or the session store cannot answer.
  */
 export async function completeFirstFactor(
   request: FirstFactorRequest,
   deps: FirstFactorDeps,
 ): Promise<SignedIn | null> {
-  const { sessions, finder, clock, random } = deps;
+  const { users, sessions, finder, clock, random } = deps;
   const { username, password, cookieDomain, from, target } = request;
   const { ip } = from;
+  const mark = await users.passwordMark?.(username, 'now');
   const user = await deps.password.check({ username, password, ip, target, proof: 'password' });
   if (!user) return null;
   const now = clock.now();
@@ -65,6 +68,11 @@ export async function completeFirstFactor(
       portalBinding: binding.digest,
     },
   });
+  // Who writes a password ends all sessions afterwards: this one, if it was begun before, and if not, it is seen here.
+  if ((await users.passwordMark?.(user.username, 'now')) !== mark) {
+    await sessions.end(started.session, 'password-changed');
+    return null;
+  }
   for (const session of before) await sessions.end(session, 'replaced');
   deps.signInRecord.note({ person: user, session: started.session.publicId, from });
   return { ...started, portalToken: binding.token };

@@ -32,7 +32,10 @@ export interface PasswordReset {
   accept(link: string, ip: string): Promise<Permission | null>;
   /** A flaw leaves the proof as it was; everything that comes after uses it up. */
   finish(proof: ResetProof, password: string, source: NoticeSource): Promise<ResetResult>;
-  /** Makes a link void; false when it could not be used any more. */
+  /**
+   * Makes every link and permission of the person void to whom this link was mailed, also when somebody has used it up
+   * meanwhile. False when there was none to be used any more.
+   */
   revoke(link: string): Promise<boolean>;
 }
 
@@ -170,7 +173,8 @@ export function createPasswordReset(deps: PasswordResetDeps): PasswordReset {
 
     async revoke(token) {
       if (!TOKEN.test(token)) return false;
-      return (await links.revoke(idOf({ kind: 'link', token }), clock.now())) !== null;
+      const username = await links.ownerOf(idOf({ kind: 'link', token }));
+      return username !== null && (await links.revokeAll(username, clock.now())) > 0;
     },
   };
 }

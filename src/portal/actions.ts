@@ -32,19 +32,24 @@ export interface Actions {
   targetOf(request: RouteRequest, text: unknown, method?: unknown): RedirectTarget | null;
   /** What a person must do next for a target, and where that is. */
   next(session: GatewaySession | null, domain: CookieDomain, target: RedirectTarget | null): Promise<Step>;
+  /**
+   * Where somebody goes on who has just shown something. Null for the portal, which says what is missing; also where that
+   * cannot be found out now, so that the cookie of what was shown is never lost.
+   */
+  redirectOf(
+    session: GatewaySession,
+    domain: CookieDomain,
+    target: RedirectTarget | null,
+  ): Promise<string | null>;
   /** Null when the credentials do not hold. */
-  signIn(
-    request: RouteRequest,
-    form: SignInForm,
-  ): Promise<{ readonly step: Step; readonly cookies: readonly string[] } | null>;
+  signIn(request: RouteRequest, form: SignInForm): Promise<Onward | null>;
   /** Shows a second factor: a success leads on like a sign-in, and its cookies take the place of the earlier ones. */
   showSecondFactor(
     request: RouteRequest,
     session: GatewaySession,
     form: SecondFactorForm,
   ): Promise<
-    | { readonly status: 'success'; readonly step: Step; readonly cookies: readonly string[] }
-    | Exclude<SecondFactorResult, { readonly status: 'success' }>
+    ({ readonly status: 'success' } & Onward) | Exclude<SecondFactorResult, { readonly status: 'success' }>
   >;
   readonly secondFactor: SecondFactor;
   /** Where a request comes from, for the mail that tells of it. */
@@ -65,6 +70,12 @@ export interface Step {
   readonly next: NextStep;
   /** Where to go, for the steps `target` and `default-redirection`. */
   readonly redirect: string | null;
+}
+
+/** After something was shown: where to go (see `redirectOf`), and the cookies to send. */
+export interface Onward {
+  readonly redirect: string | null;
+  readonly cookies: readonly string[];
 }
 
 export interface SignInForm {
@@ -127,6 +138,13 @@ export function createActions(deps: ActionDeps): Actions {
     return { next: step, redirect };
   };
 
+  // What went wrong comes again on the page of the portal, and is told there.
+  const redirectOf: Actions['redirectOf'] = (session, domain, target) =>
+    next(session, domain, target).then(
+      ({ redirect }) => redirect,
+      () => null,
+    );
+
   /** As configured: what a mail links to must not be what a request called us. */
   const portalUrlOf = (request: RouteRequest): string => {
     const configured = domainOf(request)?.portalUrl;
@@ -176,6 +194,7 @@ export function createActions(deps: ActionDeps): Actions {
     cookieDomainOf,
     deletedCookies,
     next,
+    redirectOf,
     sessions: createSessionActions(sessions, deps.events),
 
     sessionOf,
@@ -207,7 +226,7 @@ export function createActions(deps: ActionDeps): Actions {
       const { session, token, portalToken } = started;
       const lifetime = session.expiresAt - session.createdAt;
       return {
-        step: await next(session, cookieDomain, form.target),
+        redirect: await redirectOf(session, cookieDomain, form.target),
         cookies: [sessionCookie(cookieDomain, token, lifetime), portalCookie(portalToken, lifetime)],
       };
     },
@@ -227,7 +246,7 @@ export function createActions(deps: ActionDeps): Actions {
       const { session: risen, token } = result;
       return {
         status: 'success',
-        step: await next(risen, cookieDomain, target),
+        redirect: await redirectOf(risen, cookieDomain, target),
         cookies: [raisedCookie(request, { session: risen, token })],
       };
     },

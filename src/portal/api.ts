@@ -51,7 +51,7 @@ export function createApiRoutes(actions: Actions): readonly Route[] {
           target,
         });
         if (!result) return ko(401, AUTHENTICATION_FAILED);
-        const { redirect } = result.step;
+        const { redirect } = result;
         return ok(redirect === null ? undefined : { redirect }, result.cookies);
       },
     },

@@ -53,7 +53,7 @@ export interface TotpActions {
    */
   finish(own: OwnSession, code: string, from: FactorSource): Promise<EnrolmentResult>;
   cancel(own: OwnSession): Promise<void>;
-  /** Removes it with the recovery codes, and ends the person's other sessions. False when there was none. */
+  /** Ends the person's other sessions, and removes it with the recovery codes. False when there was none. */
   remove(session: GatewaySession, from: FactorSource): Promise<boolean>;
 }
 
@@ -161,13 +161,16 @@ export function createFactorActions({ account, sessions, events, notices }: Fact
         if (sealed === undefined) return { status: 'failure', reason: 'expired' };
         const { userId: username } = session;
         const isReplacing = (await factor.find(username)) !== null;
-        const result = await factor.finishEnrolment(ownerOf(session), sealed, code);
+        // Once before, so that nothing is stored while the stores cannot end anything; and once afterwards, for what was
+        // begun with the earlier one in between. What is left of a factor that was taken away by somebody else stands for
+        // no new one.
+        const prepare = (): Promise<void> =>
+          isReplacing ? endOthers(session, from) : recoveryCodes.remove(username);
+        const result = await factor.finishEnrolment(ownerOf(session), sealed, code, prepare);
         if (result.status === 'failure') return result;
         events.factorAdded({ username, ip: from.ip, factor: 'totp' });
         tell(session, from, { kind: 'factor-added', factor: 'totp' });
-        // What is left of a factor that was taken away by somebody else stands for no new one.
         if (isReplacing) await endOthers(session, from);
-        else await recoveryCodes.remove(username);
         await update(own, (payload) =>
           payload.totpEnrolment === sealed ? withoutEnrolment(payload) : payload,
         );
@@ -180,10 +183,13 @@ export function createFactorActions({ account, sessions, events, notices }: Fact
 
       async remove(session, from) {
         const { userId: username } = session;
-        if (!(await factor.remove(username))) return false;
+        // First, also when nothing is left to remove: so a removal that failed half-way is mended by asking once more.
+        await endOthers(session, from);
         await recoveryCodes.remove(username);
+        if (!(await factor.remove(username))) return false;
         events.factorRemoved({ username, ip: from.ip, factor: 'totp' });
         tell(session, from, { kind: 'factor-removed', factor: 'totp' });
+        // Once more, for what was begun with it in between.
         await endOthers(session, from);
         return true;
       },

@@ -3,6 +3,7 @@ import { seeOther } from '../http/reply.ts';
 import type { Reply, Route, RouteRequest } from '../http/route.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createQrCode } from '../lib/qr-code.ts';
+import { isBound } from '../login/portal-binding.ts';
 import type { TotpEnrolment } from '../factors/totp-factor.ts';
 import type { Actions } from './actions.ts';
 import { BACK, type ElevationGuard } from './elevation-guard.ts';
@@ -87,7 +88,8 @@ export function createFactorsPages(deps: FactorsPageDeps): readonly Route[] {
 
   const totpRoutes = (totp: TotpActions, elevated: ElevationGuard): readonly Route[] => [
     route('GET', BACK.totp, elevated.page('totp'), async (session, request) => {
-      const pending = totp.pending(session);
+      // The secret is for the browser that signed in: who has the session cookie alone must not make codes of his own.
+      const pending = isBound(session, request.header('cookie')) ? totp.pending(session) : null;
       const found = pending ? null : await factors.overview(session.userId);
       const page: TotpPage = {
         page: 'totp',

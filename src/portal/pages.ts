@@ -142,7 +142,7 @@ export function createPages(deps: PageDeps): {
     try {
       const result = await actions.signIn(request, { username, password, remember, target });
       if (!result) return back('credentials');
-      const { redirect } = result.step;
+      const { redirect } = result;
       return seeOther(redirect ?? `${base}${targetQuery(request, target)}`, result.cookies);
     } catch (error) {
       const name = error instanceof Error ? error.name : '';

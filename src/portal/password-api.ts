@@ -10,6 +10,7 @@ import type { PasswordReset, Permission } from '../login/password-reset.ts';
 import type { Reauthentication } from '../login/reauthentication.ts';
 import type { Actions } from './actions.ts';
 import { members } from './members.ts';
+import { ownBrowserOnly } from './own-browser.ts';
 
 type Guard = NonNullable<Route['guard']>;
 
@@ -20,6 +21,10 @@ export function createPasswordApi(deps: {
   readonly reauthentication: Reauthentication;
 }): readonly Route[] {
   const { actions, rules, reauthentication } = deps;
+  const ownBrowser = ownBrowserOnly(actions, {
+    stranger: () => text(403, '403 Forbidden'),
+    unbound: () => ko(403, 'This browser did not sign in to this session. Sign in again, then repeat this.'),
+  });
   return [
     {
       method: 'GET',
@@ -31,13 +36,14 @@ export function createPasswordApi(deps: {
       method: 'POST',
       path: '/api/firstfactor/reauthenticate',
       kind: 'json',
-      guard: async (request) => ((await actions.sessionOf(request)) ? null : text(403, '403 Forbidden')),
+      guard: ownBrowser,
       async handle(request) {
         const { password, targetURL, requestMethod } = members(request.body, {
           password: 'string',
           targetURL: 'string',
           requestMethod: 'string',
         });
+        const domain = actions.cookieDomainOf(request);
         const session = await actions.sessionOf(request);
         const find = (): Promise<GatewaySession | null> => actions.sessionOf(request);
         const raised =
@@ -46,7 +52,7 @@ export function createPasswordApi(deps: {
             : null;
         if (!raised) return ko(401, AUTHENTICATION_FAILED);
         const target = actions.targetOf(request, targetURL, requestMethod);
-        const { redirect } = await actions.next(raised.session, actions.cookieDomainOf(request), target);
+        const redirect = await actions.redirectOf(raised.session, domain, target);
         const cookies = [actions.raisedCookie(request, raised)];
         return ok(redirect === null ? undefined : { redirect }, cookies);
       },

@@ -53,6 +53,7 @@ export function createReauthenticationForm(deps: {
           show(request, { page: 'problem', status: 403, code: 'sign-in-again', requestId: '' }, 403),
       }),
       async handle(request) {
+        const domain = actions.cookieDomainOf(request);
         const session = await actions.sessionOf(request);
         if (!session) return start(request);
         const password = fieldOf(request, 'password');
@@ -61,7 +62,7 @@ export function createReauthenticationForm(deps: {
         const raised = await reauthentication.reauthenticate({ session, password, ip: request.ip, find });
         if (!raised) return start(request, 'credentials');
         const { target } = readTarget(actions, request);
-        const { redirect } = await actions.next(raised.session, actions.cookieDomainOf(request), target);
+        const redirect = await actions.redirectOf(raised.session, domain, target);
         return seeOther(redirect ?? `${base}${targetQuery(request, target)}`, [
           actions.raisedCookie(request, raised),
         ]);

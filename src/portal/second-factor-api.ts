@@ -34,7 +34,7 @@ export function createSecondFactorApi(actions: Actions): readonly Route[] {
         case 'rate-limited':
           return tooManyRequests(result.retryAfter);
         case 'success': {
-          const { redirect } = result.step;
+          const { redirect } = result;
           return ok(redirect === null ? undefined : { redirect }, result.cookies);
         }
       }

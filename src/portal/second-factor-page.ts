@@ -112,7 +112,7 @@ export function createSecondFactorPages(deps: SecondFactorPageDeps): SecondFacto
         const result = await actions.showSecondFactor(request, session, { method, code, target });
         if (result.status === 'failure') return back('code');
         if (result.status === 'rate-limited') return back('busy');
-        const { redirect } = result.step;
+        const { redirect } = result;
         return seeOther(redirect ?? `${base}${targetQuery(request, target)}`, result.cookies);
       },
     },

@@ -26,14 +26,19 @@ export interface NewOneTimeCode extends CodeOwner {
 /** 'gone': there is none, or it is expired, used, revoked or void. A person is told the same as for 'wrong'. */
 export type CodeTry = 'accepted' | 'wrong' | 'gone';
 
+/** A code that was revoked by now, or had been used before. */
+export interface RevokedCode extends Pick<CodeOwner, 'username' | 'sessionId'> {
+  readonly wasUsed: boolean;
+}
+
 /** Codes that are sent by mail and typed in. What is stored of a code is encrypted. */
 export interface OneTimeCodes {
   /** Earlier codes of the same owner are revoked. */
   insert(code: NewOneTimeCode): Promise<void>;
   /** Counts the try before it looks at the code; of several callers with the right code exactly one has it accepted. */
   consume(owner: CodeOwner, code: string, now: number): Promise<CodeTry>;
-  /** The user name of the code that this call revoked; null when there is none to revoke. */
-  revoke(id: string, now: number): Promise<string | null>;
+  /** The code that this call revoked, or came too late for; null for one that nobody has used nor can use any more. */
+  revoke(id: string, now: number): Promise<RevokedCode | null>;
 }
 
 const table = 'sallyport_one_time_codes';
@@ -113,9 +118,14 @@ export function createOneTimeCodes({ database, cipher }: Storage): OneTimeCodes 
         .where('revoked_at', 'is', null)
         .where('expires_at', '>', now)
         .executeTakeFirst();
-      if (numUpdatedRows !== 1n) return null;
-      const row = await sql.selectFrom(table).select('username').where('id', '=', id).executeTakeFirst();
-      return row?.username ?? null;
+      const row = await sql
+        .selectFrom(table)
+        .select(['username', 'session_id', 'consumed_at'])
+        .where('id', '=', id)
+        .executeTakeFirst();
+      const wasUsed = numUpdatedRows !== 1n;
+      if (!row || (wasUsed && row.consumed_at === null)) return null;
+      return { username: row.username, sessionId: row.session_id, wasUsed };
     },
   };
 }

@@ -18,8 +18,8 @@ export interface ResetLinks {
   find(id: string, now: number): Promise<ResetLink | null>;
   /** One update: the link, for the one caller who used it up. */
   consume(id: string, now: number): Promise<ResetLink | null>;
-  /** The link, for the one caller who revoked it. */
-  revoke(id: string, now: number): Promise<ResetLink | null>;
+  /** Whose link this is or was, whatever became of it. */
+  ownerOf(id: string): Promise<string | null>;
   /** Revokes all of a person that could still be used; answers how many. */
   revokeAll(username: string, now: number): Promise<number>;
 }
@@ -39,13 +39,6 @@ export function createResetLinks({ database: { sql } }: Pick<Storage, 'database'
     if (!row) return null;
     const { username, ip, created_at, expires_at } = row;
     return { id, username, ip, createdAt: created_at, expiresAt: expires_at };
-  };
-
-  /** What decides is the number of rows; the columns that are read afterwards never change. */
-  const end = async (id: string, change: { consumed_at: number } | { revoked_at: number }, now: number) => {
-    if (!isStorable(id)) return null;
-    const { numUpdatedRows } = await usable(now).set(change).where('id', '=', id).executeTakeFirst();
-    return numUpdatedRows === 1n ? read(id) : null;
   };
 
   return {
@@ -68,8 +61,14 @@ export function createResetLinks({ database: { sql } }: Pick<Storage, 'database'
         .executeTakeFirst();
       return row ? read(id) : null;
     },
-    consume: (id, now) => end(id, { consumed_at: now }, now),
-    revoke: (id, now) => end(id, { revoked_at: now }, now),
+    // What decides is the number of rows; the columns that are read afterwards never change.
+    async consume(id, now) {
+      if (!isStorable(id)) return null;
+      const used = { consumed_at: now };
+      const { numUpdatedRows } = await usable(now).set(used).where('id', '=', id).executeTakeFirst();
+      return numUpdatedRows === 1n ? read(id) : null;
+    },
+    ownerOf: async (id) => (isStorable(id) ? ((await read(id))?.username ?? null) : null),
     async revokeAll(username, now) {
       const { numUpdatedRows } = await usable(now)
         .set({ revoked_at: now })

@@ -44,9 +44,9 @@ export interface UserBackend {
   /**
    * A text that is another one once the person's password is another; null for nobody. For comparing only: whoever
    * remembers that a password was right asks whether it still may be. What `setPassword` of this process has written is
-   * told at once, what another has, within two seconds. Absent where a backend cannot tell.
+   * told at once, what another has, within two seconds, or at once where `as` is 'now'. Absent where a backend cannot tell.
    */
-  readonly passwordMark?: (username: string) => MaybePromise<string | null>;
+  readonly passwordMark?: (username: string, as?: 'lately' | 'now') => MaybePromise<string | null>;
   /** Reads its source again; keeps the last good state and throws when the source is bad. */
   reload(): Promise<void>;
   /** Lets go of everything it holds. May be called twice. */

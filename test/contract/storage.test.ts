@@ -208,13 +208,16 @@ describe.each(Object.keys(storageHarnesses) as (keyof typeof storageHarnesses)[]
         expect(await codes.consume({ ...owner, ...other }, 'ABCD2345', now)).toBe('gone');
       }
       expect(await codes.consume(owner, 'ABCD2345', now + 300_000)).toBe('gone');
-      expect(await codes.revoke('id-1', now + 1)).toBe('john');
+      const revoked = { username: 'john', sessionId: owner.sessionId, wasUsed: false };
+      expect(await codes.revoke('id-1', now + 1)).toEqual(revoked);
       expect(await codes.revoke('id-1', now + 1)).toBeNull();
       expect(await codes.consume(owner, 'ABCD2345', now + 2)).toBe('gone');
       await codes.insert({ ...issue, id: 'id-2' });
       await codes.insert({ ...issue, id: 'id-3', code: 'NEWER234' });
       expect(await codes.consume(owner, 'ABCD2345', now)).toBe('wrong');
       expect(await codes.consume(owner, 'NEWER234', now)).toBe('accepted');
+      expect(await codes.revoke('id-2', now)).toBeNull();
+      expect(await codes.revoke('id-3', now)).toEqual({ ...revoked, wasUsed: true });
     });
   });
 
@@ -230,8 +233,14 @@ describe.each(Object.keys(storageHarnesses) as (keyof typeof storageHarnesses)[]
     await a.insert({ ...link, id: 'late' });
     expect(await a.consume('late', now + 1000)).toBeNull();
     expect(await a.consume('unknown', now)).toBeNull();
-    expect(await a.revoke('late', now)).toEqual({ ...link, id: 'late' });
+    expect([await a.ownerOf('link'), await b.ownerOf('late'), await a.ownerOf('none')]).toEqual([
+      'john',
+      'john',
+      null,
+    ]);
+    expect(await a.revokeAll('john', now)).toBe(1);
     expect(await b.consume('late', now)).toBeNull();
+    expect(await b.ownerOf('late')).toBe('john');
     for (const id of ['x', 'y']) await a.insert({ ...link, id });
     await a.insert({ ...link, id: 'hers', username: 'jane' });
     expect(await b.revokeAll('john', now)).toBe(2);
@@ -344,6 +353,7 @@ describe.each(Object.keys(storageHarnesses) as (keyof typeof storageHarnesses)[]
       expect(await createOneTimeCodes(storage).revoke(text, now)).toBeNull();
       expect(await createResetLinks(storage).find(text, now)).toBeNull();
       expect(await createResetLinks(storage).consume(text, now)).toBeNull();
+      expect(await createResetLinks(storage).ownerOf(text)).toBeNull();
       expect((await createThrottleCounters(storage).count('user', text, now, 1000)).count).toBe(1);
     }
   });

@@ -292,6 +292,18 @@ describe('a link to reset a password', () => {
     ]);
   });
 
+  test('can be made useless from the mail also after somebody has opened it', async () => {
+    await start();
+    const token = await linkFor();
+    const thief = new Visitor();
+    expect(isOk(await thief.json('POST', '/api/reset-password/identity/finish', { token }))).toBe(true);
+    const revoked = await new Visitor().form('/form/revoke/reset-password', { value: token });
+    expect(whither(revoked)).toEqual([303, '/revoke/reset-password?state=done']);
+    const answer = await thief.json('POST', '/api/reset-password', { password: NEW_PASSWORD });
+    expect(isOk(answer)).toBe(false);
+    await new Visitor().signIn();
+  });
+
   test('holds for its time only', async () => {
     await start();
     const token = await linkFor();
@@ -470,6 +482,20 @@ describe('a code from the mail', () => {
     expect(isOk(await visitor.json('PUT', '/api/user/session/elevation', { otc }))).toBe(false);
   });
 
+  test('that was used by somebody else ends his session for who got the mail', async () => {
+    await start();
+    const thief = await new Visitor().signIn();
+    const own = await new Visitor().signIn();
+    const { data } = read(await thief.json('POST', '/api/user/session/elevation'));
+    const { delete_id: value } = data as { delete_id: string };
+    const otc = codeIn(await mailed());
+    expect(isOk(await thief.json('PUT', '/api/user/session/elevation', { otc }))).toBe(true);
+    const revoke = (): Promise<RawAnswer> => new Visitor().form('/form/revoke/one-time-code', { value });
+    expect(whither(await revoke())).toEqual([303, '/revoke/one-time-code?state=done']);
+    expect([await thief.level(), await own.level()]).toEqual([0, 1]);
+    expect(whither(await revoke())).toEqual([303, '/revoke/one-time-code?state=gone']);
+  });
+
   test('leads over the page to where it was needed, without script', async () => {
     await start();
     const visitor = await new Visitor().signIn();
@@ -586,6 +612,10 @@ describe('the password once more', () => {
     expect([await visitor.level(), await before.level()]).toEqual([1, 0]);
     const wrong = await visitor.json('POST', '/api/firstfactor/reauthenticate', { password: 'x' });
     expect(wrong.status).toBe(401);
+    const thief = visitor.copy();
+    thief.jar.delete('__Host-sallyport_portal');
+    const refused = await thief.json('POST', '/api/firstfactor/reauthenticate', body);
+    expect([refused.status, refused.all('set-cookie')]).toEqual([403, []]);
     const stranger = await new Visitor().json('POST', '/api/firstfactor/reauthenticate', body);
     expect(stranger.status).toBe(403);
   });

@@ -269,6 +269,17 @@ describe('an enrolment', () => {
     expect(account).toContain('/form/totp/remove');
   });
 
+  test('shows its secret to no browser but the one that signed in', async () => {
+    const person = await visitor().signIn();
+    await elevate(person);
+    await person.form('/form/totp/begin');
+    const secret = '<code class="secret">';
+    expect((await person.get('/settings/totp')).body.toString()).toContain(secret);
+    const seen = await person.thief().get('/settings/totp');
+    expect(seen.status).toBe(200);
+    expect(seen.body.toString()).not.toMatch(/class="secret"|otpauth:|qr-code/);
+  });
+
   test('a new one takes the place of one that is under way; it ends after ten minutes, and when it is dropped', async () => {
     const person = await visitor().signIn();
     await elevate(person);

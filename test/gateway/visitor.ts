@@ -20,6 +20,12 @@ export class Visitor {
     return new Visitor(port, this.#ip, this.#cookies);
   }
 
+  /** Who has got hold of the session cookie alone, at the same address. */
+  thief(): Visitor {
+    const cookies = [...this.#cookies].filter(([name]) => !name.startsWith('__Host-'));
+    return new Visitor(this.port, this.#ip, new Map(cookies));
+  }
+
   async #send(method: string, path: string, type?: string, body?: string): Promise<RawAnswer> {
     const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ');
     const answer = await ask(

@@ -81,6 +81,10 @@ export function fakeUsers(people: Record<string, FakePerson>) {
         ? { status: 'success', user }
         : { status: 'failure' };
     },
+    passwordMark(name) {
+      const user = profileOf(name);
+      return user ? (people[user.username]?.password ?? null) : null;
+    },
     reload: () => Promise.resolve(),
     close: () => Promise.resolve(),
   };

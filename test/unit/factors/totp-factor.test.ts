@@ -171,6 +171,22 @@ describe('an enrolment', () => {
     expect(await factor.find('jane')).toMatchObject({ lastUsedAt: clock.now() });
   });
 
+  test('stores nothing where what has to come before fails, and the next code confirms', async () => {
+    const { factor, begin, codeOf, clock, credentials } = open();
+    const { key, sealed } = begin(JANE);
+    let prepared = 0;
+    const prepare = async (): Promise<void> => {
+      expect(credentials.size).toBe(0);
+      if (++prepared === 1) throw new Error('down');
+    };
+    expect(await factor.finishEnrolment(JANE, sealed, '', prepare)).toEqual(failure('wrong-code'));
+    expect(prepared).toBe(0);
+    await expect(factor.finishEnrolment(JANE, sealed, codeOf(key), prepare)).rejects.toThrow('down');
+    expect(credentials.size).toBe(0);
+    clock.advance(30_000);
+    expect(await factor.finishEnrolment(JANE, sealed, codeOf(key), prepare)).toEqual({ status: 'success' });
+  });
+
   test('belongs to its person and session, for ten minutes', async () => {
     const { factor, begin, codeOf, clock, credentials } = open();
     const { key, sealed } = begin(JANE);

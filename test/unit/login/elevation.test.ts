@@ -35,6 +35,7 @@ function stage(
   const mails: MailNotice[] = [];
   const told: unknown[] = [];
   const updates: GatewayPayload[] = [];
+  const ended: string[] = [];
   let sending: Enqueued = { status: 'stored', firstAttempt: Promise.resolve('sent') };
   let verdict: CodeTry | Error = 'accepted';
   const { throttle } = fakeThrottle({}, { clock });
@@ -58,6 +59,7 @@ function stage(
   const deps: ElevationDeps = {
     options: { ...OPTIONS, ...options },
     sessions,
+    endSession: async (...of) => ended.push(of.join(' ')) === 1,
     codes: {
       async insert(code) {
         codes.push(code);
@@ -66,7 +68,8 @@ function stage(
         if (verdict instanceof Error) throw verdict;
         return verdict;
       },
-      revoke: async (id) => (id === 'known' ? 'john' : null),
+      revoke: async (id) =>
+        id === 'unknown' ? null : { username: 'john', sessionId: 'public', wasUsed: id === 'used' },
     },
     mail: mail ? queue : null,
     throttle,
@@ -111,6 +114,7 @@ function stage(
     mails,
     told,
     updates,
+    ended,
     session,
     send: (how: Enqueued) => void (sending = how),
     answer: (next: CodeTry | Error) => void (verdict = next),
@@ -283,7 +287,14 @@ describe('a code', () => {
   });
 
   test('is void when it was revoked', async () => {
-    const { elevation } = stage();
+    const { elevation, ended } = stage();
     expect([await elevation.revoke('known'), await elevation.revoke('unknown')]).toEqual([true, false]);
+    expect(ended).toEqual([]);
+  });
+
+  test('that was used before it was revoked ends the session in which it counted', async () => {
+    const { elevation, ended } = stage();
+    expect([await elevation.revoke('used'), await elevation.revoke('used')]).toEqual([true, false]);
+    expect(ended[0]).toBe('john public');
   });
 });

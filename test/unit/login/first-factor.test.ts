@@ -61,6 +61,7 @@ function setUp() {
         ...over,
       },
       {
+        users: users.backend,
         password,
         sessions,
         finder,
@@ -116,6 +117,27 @@ test('a sign-in over a session gives a new token and ends the old session', asyn
   expect(await sessions.find(second?.token ?? '', 'example.com')).toMatchObject({ userId: 'harry' });
   expect(ended).toEqual(['replaced']);
 });
+
+test.each(['before', 'after'])(
+  'a password changed just %s the session begins signs nobody in',
+  async (when) => {
+    const { signIn, users, memory, ended, noted } = setUp();
+    const { insert } = memory;
+    const change = (): void => void Object.assign(users.people['john'] ?? {}, { password: 'another' });
+    Object.assign(memory, {
+      async insert(...args: Parameters<typeof insert>) {
+        if (when === 'before') change();
+        const isInserted = await insert(...args);
+        if (when === 'after') change();
+        return isInserted;
+      },
+    });
+    expect(await signIn()).toBeNull();
+    expect(await memory.listByUser('john')).toEqual([]);
+    expect([ended, noted]).toEqual([['password-changed'], []]);
+    expect(await signIn({ password: 'another' })).not.toBeNull();
+  },
+);
 
 test('a token that the client brings is never taken on', async () => {
   const { signIn, sessions } = setUp();

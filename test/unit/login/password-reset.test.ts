@@ -21,6 +21,7 @@ const SOURCE = { ip: '203.0.113.5', portalUrl: 'https://auth.example.com/' };
 
 function memoryLinks(): ResetLinks {
   const links = new Map<string, ResetLink>();
+  const owners = new Map<string, string>();
   const end = async (id: string, now: number): Promise<ResetLink | null> => {
     const link = links.get(id);
     if (!link || link.expiresAt <= now) return null;
@@ -28,13 +29,16 @@ function memoryLinks(): ResetLinks {
     return link;
   };
   return {
-    insert: async (link) => void links.set(link.id, link),
+    async insert(link) {
+      links.set(link.id, link);
+      owners.set(link.id, link.username);
+    },
     find: async (id, now) => {
       const link = links.get(id);
       return link && link.expiresAt > now ? link : null;
     },
     consume: end,
-    revoke: end,
+    ownerOf: async (id) => owners.get(id) ?? null,
     async revokeAll(username) {
       const own = [...links.values()].filter((link) => link.username === username);
       for (const { id } of own) links.delete(id);
@@ -221,6 +225,19 @@ describe('a proof', () => {
     const permission = await reset.accept(token, SOURCE.ip);
     expect(await reset.accept(permission?.token ?? '', SOURCE.ip)).toBe(null);
     expect(await reset.revoke(permission?.token ?? '')).toBe(false);
+  });
+
+  test('is void once the mailed link is revoked, also when that was used up already', async () => {
+    const { reset, link } = stage();
+    const [used, other] = [await link(), await link()];
+    const permission = await reset.accept(used, SOURCE.ip);
+    const proof = { kind: 'permission', token: permission?.token ?? '' } as const;
+    expect(await reset.isUsable(proof)).toBe(true);
+    expect(await reset.revoke(used)).toBe(true);
+    expect(await reset.isUsable(proof)).toBe(false);
+    expect(await reset.finish(proof, PASSWORD, SOURCE)).toEqual({ status: 'gone' });
+    expect(await reset.isUsable({ kind: 'link', token: other })).toBe(false);
+    expect([await reset.revoke(used), await reset.revoke('A'.repeat(43))]).toEqual([false, false]);
   });
 
   test('a permission counts from the use of the link', async () => {

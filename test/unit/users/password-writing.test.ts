@@ -90,6 +90,9 @@ test('what another process has written changes the mark of a password within two
   const after = await other.backend.passwordMark?.('bob');
   expect(after).not.toBe(before);
   expect(after).toBe(await one.backend.passwordMark?.('bob'));
+  await one.set('bob', 'newest');
+  expect(other.backend.passwordMark?.('bob')).toBe(after);
+  expect(await other.backend.passwordMark?.('bob', 'now')).toBe(await one.backend.passwordMark?.('bob'));
 });
 
 describe('the file', () => {
