@@ -100,10 +100,11 @@ export interface TotpStore {
   replace(credential: TotpCredential): Promise<void>;
   remove(username: string): Promise<boolean>;
   /**
-   * One insert on the unique key (username, step): true for the caller whose row it is, false for all others, for as long
-   * as the step could be accepted; false for steps before a recorded one, too.
+   * One insert on the unique key (username, start of the step): true for the caller whose row it is, false for all others,
+   * for as long as the step could be accepted; false for steps that start before a recorded one, too. `start` is in seconds
+   * since the epoch, so that steps of authenticators with different periods compare.
    */
-  recordStep(username: string, step: number): Promise<boolean>;
+  recordStep(username: string, start: number): Promise<boolean>;
   recordUse(username: string, at: number): Promise<void>;
 }
 
@@ -138,7 +139,8 @@ export function createTotpFactor(options: TotpOptions, deps: TotpFactorDeps): To
   const useCode = async (username: string, key: TotpKey, code: string): Promise<TotpCheck> => {
     const step = matchTotpCode(key, code, clock.now(), options.skew);
     if (step === null) return { status: 'failure', reason: 'wrong-code' };
-    if (!options.disable_reuse_security_policy && !(await store.recordStep(username, step))) {
+    const start = step * key.period;
+    if (!options.disable_reuse_security_policy && !(await store.recordStep(username, start))) {
       return { status: 'failure', reason: 'used-code' };
     }
     return { status: 'success', step };

@@ -28,9 +28,10 @@ export interface TotpCredentials {
   recordUse(username: string, at: number): Promise<void>;
   /**
    * One insert on the unique (username, step): true for the caller whose row it is, false for all others, and for steps
-   * before one that was recorded already.
+   * that start before one that was recorded already. A step stands there as its start in seconds since the epoch: those of
+   * different periods compare.
    */
-  recordStep(username: string, step: number): Promise<boolean>;
+  recordStep(username: string, start: number): Promise<boolean>;
 }
 
 const place = (username: string) =>
@@ -92,16 +93,16 @@ export function createTotpCredentials({ database, cipher, clock }: Storage): Tot
     async recordUse(username, at) {
       await sql.updateTable(table).set({ last_used_at: at }).where('username', '=', username).execute();
     },
-    async recordStep(username, step) {
+    async recordStep(username, start) {
       const later = await sql
         .selectFrom('sallyport_totp_history')
         .select('step')
         .where('username', '=', username)
-        .where('step', '>', step)
+        .where('step', '>', start)
         .limit(literal(1))
         .executeTakeFirst();
       if (later) return false;
-      return insertOnce(database, 'sallyport_totp_history', { username, step, used_at: clock.now() });
+      return insertOnce(database, 'sallyport_totp_history', { username, step: start, used_at: clock.now() });
     },
   };
 }

@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 
-import type { ThreadAnswer, ThreadJob, ThreadSetting } from './sqlite.ts';
+import type { ThreadAnswer, ThreadJob, ThreadResult, ThreadSetting } from './sqlite.ts';
 
 const { path, busyTimeout } = workerData as ThreadSetting;
 const statementsKept = 200;
@@ -60,7 +60,7 @@ function prepare(from: DatabaseSync, text: string): ReturnType<DatabaseSync['pre
   return statement;
 }
 
-function run({ text, values }: ThreadJob): ThreadAnswer {
+function run({ text, values }: ThreadJob): ThreadResult {
   database ??= open();
   const statement = prepare(database, text);
   if (statement.columns().length > 0) {
@@ -81,13 +81,14 @@ parentPort?.on('message', (job: ThreadJob | 'close' | 'reset') => {
     // Rolls back what is open.
     return close();
   }
-  let answer: ThreadAnswer;
+  let result: ThreadResult;
   try {
-    answer = run(job);
+    result = run(job);
   } catch (error) {
     // Without a code of SQLite's it is one of the file system's: CANTOPEN.
     const { errcode = 14, message } = error as { errcode?: number; message: string };
-    answer = { failure: { code: errcode, message } };
+    result = { failure: { code: errcode, message } };
   }
+  const answer: ThreadAnswer = { number: job.number, result };
   parentPort?.postMessage(answer, []);
 });

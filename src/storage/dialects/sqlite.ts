@@ -25,11 +25,18 @@ export interface ThreadSetting {
 
 /** What the thread is asked. */
 export interface ThreadJob {
+  /** Comes back with the answer, and belongs to no other job of this process. */
+  readonly number: number;
   readonly text: string;
   readonly values: readonly unknown[];
 }
 
-export type ThreadAnswer =
+export interface ThreadAnswer {
+  readonly number: number;
+  readonly result: ThreadResult;
+}
+
+export type ThreadResult =
   | SqlAnswer
   | { readonly failure: { readonly code: number; readonly message: string } };
 
@@ -72,11 +79,13 @@ function startThread(path: string, { timers, logger }: DialectDeps) {
   let thread: Worker | null = null;
   let isBusy = false;
   let isClosed = false;
-  let settle: ((answer: ThreadAnswer | Error) => void) | null = null;
+  let asked = 0;
+  /** The job that the thread has. */
+  let job: { readonly number: number; readonly settle: (result: ThreadResult | Error) => void } | null = null;
 
   const lost = (error: Error): void => {
     thread = null;
-    settle?.(new StorageUnavailable(`the thread of SQLite has ended: ${error.message}`));
+    job?.settle(new StorageUnavailable(`the thread of SQLite has ended: ${error.message}`));
   };
   const start = (): Worker => {
     const started = new Worker(threadUrl('sqlite-thread', import.meta.url), {
@@ -84,7 +93,10 @@ function startThread(path: string, { timers, logger }: DialectDeps) {
       name: 'sqlite',
       execArgv: [],
     });
-    started.on('message', (answer: ThreadAnswer) => settle?.(answer));
+    started.on('message', ({ number, result }: ThreadAnswer) => {
+      // Whose answer it is stands on it; that of nobody who waits goes to nobody.
+      if (job?.number === number) job.settle(result);
+    });
     started.on('error', (error: Error) => {
       logger.error({ error }, 'The thread of SQLite has failed and is started anew');
       if (thread === started) lost(error);
@@ -125,20 +137,24 @@ function startThread(path: string, { timers, logger }: DialectDeps) {
     return stop;
   };
 
-  /** The thread must be the caller's. Resolves when it is free again; a late answer is nobody's. */
-  const ask = (job: ThreadJob): Promise<SqlAnswer> =>
+  /** The thread must be the caller's, and owe him nothing. Resolves when it is free again. */
+  const ask = (text: string, values: readonly unknown[]): Promise<SqlAnswer> =>
     new Promise((resolve, reject) => {
+      if (isClosed) return reject(new StorageUnavailable('the storage is closed'));
       thread ??= start();
       const own = thread;
+      const number = ++asked;
       own.ref();
-      settle = (answer) => {
-        settle = null;
+      const settle = (result: ThreadResult | Error): void => {
+        job = null;
         own.unref();
-        if (answer instanceof Error) reject(answer);
-        else if ('failure' in answer) reject(toError(answer.failure));
-        else resolve(answer);
+        if (result instanceof Error) reject(result);
+        else if ('failure' in result) reject(toError(result.failure));
+        else resolve(result);
       };
-      own.postMessage(job, []);
+      job = { number, settle };
+      const message: ThreadJob = { number, text, values };
+      own.postMessage(message, []);
     });
 
   const run: RunStatement = (text, values, deadline = STATEMENT_DEADLINE) =>
@@ -147,7 +163,7 @@ function startThread(path: string, { timers, logger }: DialectDeps) {
         () => {
           // It waits for locks itself, and for shorter than the deadline; a disk that hangs is noticed here.
           const stop = timers.after(deadline, () => reject(tooLate(deadline)));
-          ask({ text, values })
+          ask(text, values)
             .then(resolve, reject)
             .finally(() => {
               stop();
@@ -166,6 +182,7 @@ function startThread(path: string, { timers, logger }: DialectDeps) {
 
   const createSession = (): SqlSession => {
     let isOver = false;
+    let own: Worker | null = null;
     let last: Promise<unknown> = Promise.resolve();
     const end = (finish: () => void) => (): void => {
       if (isOver) return;
@@ -178,10 +195,22 @@ function startThread(path: string, { timers, logger }: DialectDeps) {
     return {
       run(text, values, deadline = STATEMENT_DEADLINE) {
         if (isOver) return Promise.reject(new StorageUnavailable('the transaction is over'));
-        const answer = ask({ text, values });
-        last = answer.catch(() => {});
         return new Promise((resolve, reject) => {
-          const stop = timers.after(deadline, () => reject(tooLate(deadline)));
+          let isGivenUp = false;
+          const stop = timers.after(deadline, () => {
+            isGivenUp = true;
+            reject(tooLate(deadline));
+          });
+          // One after the other: the thread still owes the answer of the one that was too late.
+          const answer = last.then(() => {
+            if (isGivenUp) throw tooLate(deadline);
+            // What was begun in another thread is rolled back; here each statement would stand for itself.
+            if (own !== null && own !== thread) throw new StorageUnavailable('the transaction is lost');
+            const asking = ask(text, values);
+            own = thread;
+            return asking;
+          });
+          last = answer.catch(() => {});
           answer.then(resolve, reject).finally(stop);
         });
       },
@@ -203,7 +232,7 @@ function startThread(path: string, { timers, logger }: DialectDeps) {
       const gone = once(ending, 'exit');
       ending.postMessage('close', []);
       await gone;
-      settle?.(new StorageUnavailable('the storage is closed'));
+      job?.settle(new StorageUnavailable('the storage is closed'));
     },
   };
 }

@@ -26,15 +26,15 @@ const JANE = { username: 'jane', session: 'public-id-1' };
 
 function memoryStore() {
   const credentials = new Map<string, TotpCredential>();
-  const steps = new Set<string>();
+  const starts = new Map<string, Set<number>>();
   const store: TotpStore = {
     find: async (username) => credentials.get(username) ?? null,
     replace: async (credential) => void credentials.set(credential.username, credential),
     remove: async (username) => credentials.delete(username),
-    async recordStep(username, step) {
-      const key = `${username} ${step}`;
-      if (steps.has(key)) return false;
-      steps.add(key);
+    async recordStep(username, start) {
+      const recorded = starts.get(username) ?? new Set();
+      if (Math.max(...recorded) >= start) return false;
+      starts.set(username, recorded.add(start));
       return true;
     },
     async recordUse(username, at) {
@@ -115,6 +115,19 @@ describe('a check', () => {
     await factor.finishEnrolment(JANE, sealed, codeOf(key));
     clock.advance(60_000);
     expect(await factor.verify('jane', codeOf(key))).toMatchObject({ status: 'success' });
+  });
+
+  test('is as good with an authenticator whose steps are longer or shorter than those of the one before', async () => {
+    const { factor, begin, codeOf, clock } = open({ allowed_periods: [15, 30, 60] });
+    for (const period of [30, 60, 15, 30]) {
+      const { key, sealed } = begin(JANE, { period });
+      expect(await factor.finishEnrolment(JANE, sealed, codeOf(key))).toEqual({ status: 'success' });
+      clock.advance(120_000);
+      const code = codeOf(key);
+      expect(await factor.verify('jane', code)).toMatchObject({ status: 'success' });
+      expect(await factor.verify('jane', code)).toEqual(failure('used-code'));
+      clock.advance(120_000);
+    }
   });
 
   test('may be repeated only where the configuration says so', async () => {
