@@ -62,7 +62,7 @@ function setUp() {
     users: fakeUsers({ john: { password: 'secret' } }).backend,
     sessions: sessions as GatewaySessions,
     finder: finder as SessionFinder,
-    secondFactor: secondFactor as SecondFactor,
+    secondFactor,
     base: '/',
     clock,
     random: seededRandom('actions'),
