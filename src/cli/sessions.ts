@@ -1,17 +1,17 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import { Command } from 'commander';
 
 import type { GatewaySession, GatewaySessions } from '../authn/gateway-session.ts';
 import { formatProblem, loadConfiguration, resolveSource } from '../config/load.ts';
-import type { Configuration } from '../config/schema.ts';
-import { cookieDomainsOf, openGatewaySessions, sessionStoreName } from '../gateway-sessions.ts';
-import { systemClock } from '../lib/clock.ts';
-import type { Logger } from '../lib/logger.ts';
-import { systemRandom } from '../lib/random.ts';
 import { endByPublicId, type SessionView, sessionView } from '../portal/sessions-actions.ts';
 import { addConfigOptions, type ConfigOptions } from './config-options.ts';
 import { formatTable } from './format-table.ts';
 import type { CliIo } from './io.ts';
+import {
+  describeStoreFailure,
+  type OpenSharedSessions,
+  openSharedSessions,
+  unsharedReason,
+} from './shared-sessions.ts';
 import { type Revoked, tellRevoked } from './tell-revoked.ts';
 
 /** What the command does to the world. Tests put their own in the place. */
@@ -20,8 +20,6 @@ export interface SessionsCommandDeps {
   readonly open: OpenSharedSessions;
   readonly tell: typeof tellRevoked;
 }
-
-export type OpenSharedSessions = (config: Configuration, io: CliIo) => Promise<GatewaySessions>;
 
 interface SessionsOptions extends ConfigOptions {
   readonly user: string;
@@ -40,7 +38,7 @@ interface Task {
 /** `sallyport sessions`: who is signed in where, and an end to it, beside the running gateways and through their store. */
 export function sessionsCommand(
   io: CliIo,
-  deps: SessionsCommandDeps = { open: openShared, tell: tellRevoked },
+  deps: SessionsCommandDeps = { open: openSharedSessions, tell: tellRevoked },
 ): Command {
   const sub = (name: string, description: string, task: Task): Command =>
     addConfigOptions(new Command(name).description(description))
@@ -60,15 +58,6 @@ export function sessionsCommand(
     );
 }
 
-/** Why the sessions of a store cannot be seen from outside of the gateway. */
-const UNSHARED = {
-  memory:
-    'the sessions are in the memory of the gateway, where no other process sees them (no store is configured)',
-  filesystem: 'session.filesystem: the gateway holds the folder, and no second process may use it',
-} as const;
-const WAY_OUT =
-  'People end their own sessions at the portal, at settings/sessions; whoever is disabled in the user backend is out. For this command, keep sessions in session.redis or session.postgres.';
-
 async function perform(
   { check, run }: Task,
   options: SessionsOptions,
@@ -84,8 +73,8 @@ async function perform(
   const { config, problems } = loadConfiguration(resolveSource(options, io.environment));
   for (const problem of problems) io.err(`${formatProblem(problem)}\n`);
   if (config === null) return io.exit(1);
-  const store = sessionStoreName(config);
-  if (store === 'memory' || store === 'filesystem') return fail(`${UNSHARED[store]}. ${WAY_OUT}`);
+  const unshared = unsharedReason(config);
+  if (unshared !== null) return fail(unshared);
   let sessions: GatewaySessions | undefined;
   let failure: string | null = null;
   try {
@@ -93,7 +82,7 @@ async function perform(
     const revoked = await run(sessions, options, io);
     if (revoked) await tell(revoked, config, io);
   } catch (error) {
-    failure = describe(error);
+    failure = describeStoreFailure(error);
   } finally {
     await sessions?.close();
   }
@@ -174,71 +163,10 @@ function noSession(user: string, id: string): string {
   return `${user} has no session ${id}; see "sallyport sessions list --user ${user}"`;
 }
 
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.name === 'StoreUnavailable'
-    ? `the session store does not answer: ${error.message}`
-    : error.message;
-}
-
 function toSeconds(timestamp: string): string {
   return timestamp.replace(/\.\d+Z$/, 'Z');
 }
 
 function formatJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
-}
-
-/** Milliseconds. A person is waiting, and no request: longer than a gateway would. */
-const DEADLINE = 5000;
-/** Milliseconds between two looks whether the store is there. */
-const STEP = 50;
-
-const openShared: OpenSharedSessions = async (config, io) => {
-  const domains = cookieDomainsOf(config);
-  const sessions = await openGatewaySessions(config, {
-    clock: systemClock,
-    random: systemRandom,
-    logger: errorsTo(io),
-    events: {
-      sessionEnded: () => {},
-      sessionBroken: (key) => io.err(`warning: the record ${key} is corrupt and left out\n`),
-      storeIs: () => {},
-    },
-    lifetimesOf: (domain) => domains.get(domain)?.lifetimes ?? null,
-    guard: { deadline: DEADLINE, tolerance: Infinity },
-  });
-  await answering(sessions);
-  return sessions;
-};
-
-/** A store opens at once and connects by and by. Rejects with what is in the way when it does not answer in time. */
-async function answering(sessions: GatewaySessions): Promise<void> {
-  for (let waited = 0; ; waited += STEP) {
-    try {
-      return await sessions.ping();
-    } catch (error) {
-      if (waited < DEADLINE) await wait(STEP);
-      else {
-        await sessions.close();
-        throw error;
-      }
-    }
-  }
-}
-
-/** What a store warns of when it opens is for the gateway's log. */
-function errorsTo(io: CliIo): Logger {
-  const say = (_fields: object, message: string): void => io.err(`${message}\n`);
-  const silent = (): void => {};
-  const logger: Logger = {
-    trace: silent,
-    debug: silent,
-    info: silent,
-    warn: silent,
-    error: say,
-    child: () => logger,
-    isEnabled: () => false,
-  };
-  return logger;
 }

@@ -16,9 +16,10 @@ import {
   type StoredTotpCredential,
   type TotpCredentials,
 } from '../storage/totp-credentials.ts';
+import { type AuthenticatorExchange, createAuthenticatorExchange } from './exchange-authenticator.ts';
 import type { CliIo } from './io.ts';
 import { type NewFile, refuseExisting, writeFiles } from './new-files.ts';
-import { recordDeed } from './record-deed.ts';
+import type { OpenSharedSessions } from './shared-sessions.ts';
 import {
   addStorageOptions,
   CommandFailure,
@@ -46,7 +47,7 @@ const PNG_SCALE = 6;
 const PAGE = 100;
 
 /** `storage user totp`: people's authenticators. */
-export function userTotpCommand(io: CliIo): Command {
+export function userTotpCommand(io: CliIo, open: OpenSharedSessions): Command {
   const sub = (name: string, description: string): Command =>
     addStorageOptions(new Command(name)).description(description);
   const exported = (name: string, description: string, file: string, format: Format): Command =>
@@ -67,18 +68,18 @@ export function userTotpCommand(io: CliIo): Command {
         .option('--period <seconds>', 'default: totp.period')
         .option('-f, --force', "replace the user's present one")
         .option('-p, --path <file>', 'write the QR code as a PNG image, too')
-        .action((user: string, options: TotpOptions) => generate(user, options, io)),
+        .action((user: string, options: TotpOptions) => generate(user, options, io, open)),
     )
     .addCommand(
       sub('delete', 'remove the authenticator of a user')
         .argument('<user>')
-        .action((user: string, options: TotpOptions) => remove(user, options, io)),
+        .action((user: string, options: TotpOptions) => remove(user, options, io, open)),
     )
     .addCommand(
       sub('import', 'add the authenticators of a file that "export" wrote')
         .argument('<file>')
         .option('--force', 'replace those that people have')
-        .action((file: string, options: TotpOptions) => importFrom(file, options, io)),
+        .action((file: string, options: TotpOptions) => importFrom(file, options, io, open)),
     )
     .addCommand(
       exported(
@@ -107,19 +108,42 @@ type Format = 'yaml' | 'csv' | 'png' | 'uri';
 async function withCredentials(
   options: StorageOptions,
   io: CliIo,
-  run: (totp: TotpCredentials, setting: StorageSetting, record: RecordChange) => Promise<void>,
+  open: OpenSharedSessions,
+  run: (totp: TotpCredentials, exchange: AuthenticatorExchange, setting: StorageSetting) => Promise<void>,
 ): Promise<void> {
-  await withStorage(options, io, (storage, setting) =>
-    run(createTotpCredentials(storage), setting, (event, username) =>
-      recordDeed(storage, { event, username, details: { factor: 'totp' } }, io),
-    ),
-  );
+  await withStorage(options, io, async (storage, setting) => {
+    const exchange = createAuthenticatorExchange({ storage, setting, io, open });
+    try {
+      await run(createTotpCredentials(storage), exchange, setting);
+    } finally {
+      await exchange.close();
+    }
+  });
 }
 
-type RecordChange = (event: 'factor.added' | 'factor.removed', username: string) => Promise<void>;
+/** False for who has one already, unless that is to be replaced. */
+async function put(
+  credential: StoredTotpCredential,
+  totp: TotpCredentials,
+  exchange: AuthenticatorExchange,
+  isForced = false,
+): Promise<boolean> {
+  const { username } = credential;
+  if (!isForced && (await totp.has(username))) return false;
+  return exchange.run(username, 'factor-added', async () => {
+    if (!isForced) return totp.insert(credential);
+    await totp.replace(credential);
+    return true;
+  });
+}
 
-async function generate(username: string, options: TotpOptions, io: CliIo): Promise<void> {
-  await withCredentials(options, io, async (totp, { config, deps }, record) => {
+async function generate(
+  username: string,
+  options: TotpOptions,
+  io: CliIo,
+  open: OpenSharedSessions,
+): Promise<void> {
+  await withCredentials(options, io, open, async (totp, exchange, { config, deps }) => {
     const defaults = config.totp ?? totpSchema.parse({});
     const credential: StoredTotpCredential = {
       username,
@@ -148,11 +172,9 @@ async function generate(username: string, options: TotpOptions, io: CliIo): Prom
           : parseTotpSecret(options.secret),
     };
     if (options.path !== undefined) refuseExisting([options.path], options.force);
-    if (options.force) await totp.replace(credential);
-    else if (!(await totp.insert(credential))) {
+    if (!(await put(credential, totp, exchange, options.force))) {
       throw new CommandFailure(`${username} has an authenticator already; --force replaces it`);
     }
-    await record('factor.added', username);
     const url = urlOf(credential);
     if (options.path !== undefined) {
       writeFiles([{ path: options.path, text: pngOf(url), secret: true }], options.force);
@@ -162,22 +184,31 @@ async function generate(username: string, options: TotpOptions, io: CliIo): Prom
   });
 }
 
-async function remove(username: string, options: TotpOptions, io: CliIo): Promise<void> {
-  await withCredentials(options, io, async (totp, _setting, record) => {
-    if (!(await totp.remove(username))) throw new CommandFailure(`${username} has no authenticator`);
-    await record('factor.removed', username);
+async function remove(
+  username: string,
+  options: TotpOptions,
+  io: CliIo,
+  open: OpenSharedSessions,
+): Promise<void> {
+  await withCredentials(options, io, open, async (totp, exchange) => {
+    const isRemoved = await exchange.run(username, 'factor-removed', () => totp.remove(username));
+    if (!isRemoved) throw new CommandFailure(`${username} has no authenticator`);
     io.out(`The authenticator of ${username} is removed.\n`);
   });
 }
 
-async function importFrom(file: string, options: TotpOptions, io: CliIo): Promise<void> {
-  await withCredentials(options, io, async (totp, _setting, record) => {
+async function importFrom(
+  file: string,
+  options: TotpOptions,
+  io: CliIo,
+  open: OpenSharedSessions,
+): Promise<void> {
+  await withCredentials(options, io, open, async (totp, exchange) => {
     const credentials = readFile(file);
     const refused: string[] = [];
     for (const credential of credentials) {
-      const isAdded = options.force ? (await totp.replace(credential), true) : await totp.insert(credential);
-      if (isAdded) await record('factor.added', credential.username);
-      else refused.push(credential.username);
+      const isAdded = await put(credential, totp, exchange, options.force);
+      if (!isAdded) refused.push(credential.username);
     }
     io.out(`${credentials.length - refused.length} of ${credentials.length} authenticators are imported.\n`);
     if (refused.length > 0) {
@@ -197,8 +228,8 @@ function readFile(file: string): readonly StoredTotpCredential[] {
 }
 
 async function exportTo(format: Format, options: TotpOptions, io: CliIo): Promise<void> {
-  await withCredentials(options, io, async (totp) => {
-    const credentials = await listAll(totp);
+  await withStorage(options, io, async (storage) => {
+    const credentials = await listAll(createTotpCredentials(storage));
     if (credentials.length === 0) throw new CommandFailure('nobody has an authenticator');
     if (format === 'uri') return io.out(credentials.map((one) => `${urlOf(one)}\n`).join(''));
     const files: readonly NewFile[] =

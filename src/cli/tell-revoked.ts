@@ -2,7 +2,7 @@ import type { GatewaySession } from '../authn/gateway-session.ts';
 import type { Configuration } from '../config/schema.ts';
 import { cookieDomainsOf } from '../gateway-sessions.ts';
 import { messageOf } from '../lib/message-of.ts';
-import { noticeMail } from '../login/notices.ts';
+import { type Notice, noticeMail } from '../login/notices.ts';
 import { storeMail } from '../notifier/mail-queue.ts';
 import { openMailTemplates } from '../notifier/mail-templates.ts';
 import { deviceSummary } from '../portal/sessions-device.ts';
@@ -29,21 +29,38 @@ export interface Revoked {
  */
 export async function tellRevoked(revoked: Revoked, config: Configuration, io: CliIo): Promise<void> {
   if (!config.storage || revoked.count === 0) return;
-  const warn = (what: string, error: unknown): void =>
-    io.err(`warning: the sessions have ended, but ${what}: ${messageOf(error)}\n`);
   let storage: Storage;
   try {
     storage = await openStorage(config.storage, storageDepsOf(io));
   } catch (error) {
-    return warn('nothing is in the audit log and nobody was told', error);
+    return warn(io, 'nothing is in the audit log and nobody was told', error);
   }
   try {
-    await writeDown(revoked, storage).catch((error: unknown) => warn('this is not in the audit log', error));
-    await notify(revoked, config, storage).catch((error: unknown) => warn('the person was not told', error));
+    await tellRevokedIn(revoked, config, storage, io);
   } finally {
     await storage.database.close();
   }
 }
+
+/** As `tellRevoked`, into a storage that is open. */
+export async function tellRevokedIn(
+  revoked: Revoked,
+  config: Configuration,
+  storage: Storage,
+  io: CliIo,
+): Promise<void> {
+  const { count, example } = revoked;
+  if (count === 0) return;
+  await writeDown(revoked, storage).catch((error: unknown) =>
+    warn(io, 'this is not in the audit log', error),
+  );
+  await storeNotice({ kind: 'sessions-ended', count, by: 'operator' }, example, config, storage).catch(
+    (error: unknown) => warn(io, 'the person was not told', error),
+  );
+}
+
+const warn = (io: CliIo, what: string, error: unknown): void =>
+  io.err(`warning: the sessions have ended, but ${what}: ${messageOf(error)}\n`);
 
 async function writeDown({ username, count, ended }: Revoked, storage: Storage): Promise<void> {
   const of = { at: storage.clock.now(), username, ip: null };
@@ -53,7 +70,13 @@ async function writeDown({ username, count, ended }: Revoked, storage: Storage):
   ]);
 }
 
-async function notify({ count, example }: Revoked, config: Configuration, storage: Storage): Promise<void> {
+/** Puts a notice into the queue of mail, for the person of a session; for nobody when there is no such or no notifier. */
+export async function storeNotice(
+  notice: Notice,
+  example: GatewaySession | null,
+  config: Configuration,
+  storage: Storage,
+): Promise<void> {
   if (!config.notifier || !example) return;
   const { portalUrl } = cookieDomainsOf(config).get(example.cookieDomain) ?? {};
   if (!portalUrl) return;
@@ -61,7 +84,7 @@ async function notify({ count, example }: Revoked, config: Configuration, storag
   const mail = noticeMail(
     example.payload.profile,
     { ip: null, portalUrl: portalUrl.replace(/\/?$/, '/') },
-    { kind: 'sessions-ended', count, by: 'operator' },
+    notice,
     { at: clock.now(), deviceOf: deviceSummary },
   );
   if (!mail) return;

@@ -18,6 +18,8 @@ export interface StoredTotpCredential {
 /** Authenticators and the steps that were used. The secret is encrypted in the database. */
 export interface TotpCredentials {
   find(username: string): Promise<StoredTotpCredential | null>;
+  /** Whether there is one, even if its secret cannot be read. */
+  has(username: string): Promise<boolean>;
   /** In order of the user names, after the given one. */
   list(after: string | null, limit: number): Promise<readonly StoredTotpCredential[]>;
   /** Puts it in the place of the person's earlier one. */
@@ -67,6 +69,14 @@ export function createTotpCredentials({ database, cipher, clock }: Storage): Tot
     async find(username) {
       const row = await sql.selectFrom(table).selectAll().where('username', '=', username).executeTakeFirst();
       return row ? read(row) : null;
+    },
+    async has(username) {
+      const row = await sql
+        .selectFrom(table)
+        .select('username')
+        .where('username', '=', username)
+        .executeTakeFirst();
+      return row !== undefined;
     },
     async list(after, limit) {
       const rows = await sql

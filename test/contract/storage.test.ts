@@ -85,7 +85,9 @@ describe.each(Object.keys(storageHarnesses) as (keyof typeof storageHarnesses)[]
     test('one for each person, found as it was put, its secret unreadable in the database', async () => {
       const totp = createTotpCredentials(await open());
       expect(await totp.find('john')).toBeNull();
+      expect(await totp.has('john')).toBe(false);
       await totp.replace(credential());
+      expect(await totp.has('john')).toBe(true);
       expect(await totp.find('john')).toEqual(credential());
       const next = credential({ algorithm: 'SHA512', digits: 8, period: 60, secret: Buffer.alloc(64, 7) });
       await totp.replace(next);

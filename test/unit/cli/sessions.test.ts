@@ -3,11 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { GatewayPayload, GatewaySessions } from '../../../src/authn/gateway-session.ts';
-import {
-  type OpenSharedSessions,
-  sessionsCommand,
-  type SessionsCommandDeps,
-} from '../../../src/cli/sessions.ts';
+import { sessionsCommand, type SessionsCommandDeps } from '../../../src/cli/sessions.ts';
+import type { OpenSharedSessions } from '../../../src/cli/shared-sessions.ts';
 import type { Revoked } from '../../../src/cli/tell-revoked.ts';
 import { openMemoryStore } from '../../../src/sessions/drivers/memory.ts';
 import { createSealer } from '../../../src/sessions/seal.ts';
