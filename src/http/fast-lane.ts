@@ -73,7 +73,7 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
   const { meter } = deps;
   const lanes = new Map<Socket, Lane>();
   const dateOf = createDateHeader(deps.clock);
-  const headOf = createHeadWriter();
+  const textOf = createAnswerWriter();
   let isDraining = false;
 
   /** Counts turns of the watch: one timer for all connections, as two for each request cost more than a look now and then. */
@@ -112,17 +112,14 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
     const { socket } = lane;
     const answer = lane.answer as LaneAnswer;
     if (socket.destroyed) return;
+    const closes = lane.closes || isDraining;
+    const form = { date, closes, hasBody: lane.method !== 'HEAD' };
     let text: string;
     try {
-      text = headOf(answer) + date;
+      text = textOf(answer, form);
     } catch (error) {
-      lane.closes = true;
-      text = headOf((lane.answer = deps.failed(error))) + date;
+      text = textOf(deps.failed(error), form);
     }
-    const closes = lane.closes || isDraining;
-    text += closes ? 'Connection: close\r\n\r\n' : '\r\n';
-    const { body } = lane.answer as LaneAnswer;
-    if (body !== '' && lane.method !== 'HEAD') text += Buffer.from(body).toString('latin1');
     socket.write(text, 'latin1');
     lane.endsAt = turn + firstTurns;
     if (closes) leave(lane);
@@ -253,20 +250,44 @@ function createDateHeader(clock: Clock): () => string {
 /** What no header may hold: it would be another header, or another text than was meant. */
 const UNFIT = /[^\t\u0020-\u007e\u0080-\u00ff]/;
 
-/** Status line and headers of an answer, each line with its end. Throws for a header that cannot be sent. */
-function createHeadWriter(): (answer: LaneAnswer) => string {
-  const known = new WeakMap<LaneAnswer, string>();
-  return (answer) => {
-    let head = known.get(answer);
-    if (head !== undefined) return head;
-    const { status, headers } = answer;
-    head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
-    for (let i = 0; i < headers.length; i += 2) {
-      const line = `${headers[i]}: ${headers[i + 1]}`;
-      if (UNFIT.test(line)) throw new Error(`the header ${headers[i]} holds a character that cannot be sent`);
-      head += `${line}\r\n`;
+interface AnswerForm {
+  /** The line of the date. */
+  readonly date: string;
+  readonly closes: boolean;
+  readonly hasBody: boolean;
+}
+
+/**
+ * The bytes of an answer, one character for each. Throws for a header that cannot be sent. An answer that is given again in
+ * the same second, as those of signed-in people are, is written once.
+ */
+function createAnswerWriter(): (answer: LaneAnswer, form: AnswerForm) => string {
+  const known = new WeakMap<LaneAnswer, { readonly head: string; date: string; text: string }>();
+  return (answer, { date, closes, hasBody }) => {
+    let entry = known.get(answer);
+    if (entry === undefined) known.set(answer, (entry = { head: headOf(answer), date: '', text: '' }));
+    if (closes || !hasBody) {
+      return `${entry.head}${date}${closes ? 'Connection: close\r\n' : ''}\r\n${hasBody ? bodyOf(answer) : ''}`;
     }
-    known.set(answer, head);
-    return head;
+    if (entry.date !== date) {
+      entry.date = date;
+      entry.text = `${entry.head}${date}\r\n${bodyOf(answer)}`;
+    }
+    return entry.text;
   };
+}
+
+function bodyOf({ body }: LaneAnswer): string {
+  return body === '' ? '' : Buffer.from(body).toString('latin1');
+}
+
+/** Status line and headers, each line with its end. */
+function headOf({ status, headers }: LaneAnswer): string {
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
+  for (let i = 0; i < headers.length; i += 2) {
+    const line = `${headers[i]}: ${headers[i + 1]}`;
+    if (UNFIT.test(line)) throw new Error(`the header ${headers[i]} holds a character that cannot be sent`);
+    head += `${line}\r\n`;
+  }
+  return head;
 }
