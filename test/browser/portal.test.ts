@@ -76,7 +76,7 @@ describe.skipIf(missing.length > 0 && !mustBeComplete)('in Chromium', () => {
     const elsewhere = entries.filter({ hasText: 'Elsewhere' });
     expect(await entries.first().innerText()).toContain('This browser');
     // The visitor's own time zone where there is script to know it.
-    expect(/UTC/.test(await elsewhere.innerText())).toBe(!javaScriptEnabled);
+    await expect.poll(async () => /UTC/.test(await elsewhere.innerText())).toBe(!javaScriptEnabled);
     await elsewhere.getByRole('button', { name: 'End session Elsewhere' }).click();
     await page.getByText('That session has ended.').waitFor();
     expect(await elsewhere.count()).toBe(0);
