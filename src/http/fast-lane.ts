@@ -86,9 +86,8 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
     isWatching = lanes.size > 0;
     if (isWatching) deps.timers.after(WATCH, watch);
   };
-  const [firstTurns, idleTurns] = [deps.firstTimeout, deps.idleTimeout].map((ms) =>
-    Math.ceil(ms / WATCH),
-  ) as [number, number];
+  const firstTurns = Math.ceil(deps.firstTimeout / WATCH);
+  const idleTurns = Math.ceil(deps.idleTimeout / WATCH);
 
   /**
    * Answers of this turn of the event loop, written at its end: each write may wake the proxy, which costs half as much as
