@@ -1,11 +1,13 @@
 /**
  * Measuring on a machine that others use too: all subjects of a comparison run at the same time, and are asked in short
- * slices in an order that is shuffled each round. What counts are ratios to the yardstick within the run.
+ * slices in an order that is shuffled each round. What counts are ratios to the yardstick within the run, each at its
+ * quietest moments: what others do to a machine's caches makes the same work cost up to twice as much, for some tens of
+ * milliseconds at a time, and never less.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
-import { cpuOf, machineTimes, ownTimes, treeOf } from './processes.ts';
+import { cpuOf, machineTimes, ownTimes, treeOf, writesOf } from './processes.ts';
 
 const execute = promisify(execFile);
 
@@ -29,8 +31,8 @@ export interface Subject {
 
 interface Slice {
   readonly requestsPerSecond: number;
-  /** Microseconds for each request. */
-  readonly cpu: number;
+  /** Microseconds for each request, in each window of the slice. */
+  readonly windows: readonly number[];
   readonly storeCpu: number;
   readonly p50: number;
   readonly p99: number;
@@ -41,12 +43,13 @@ interface Slice {
 export interface Figures {
   readonly name: string;
   readonly base: string;
-  /** The base's CPU time for each request divided by this one's, each at the 15th percentile of its slices. */
+  /** The base's CPU time for each request divided by this one's. */
   readonly cpuRatio: number;
   /** Requests a second divided by the base's of the same round: the median over the rounds. */
   readonly throughputRatio: number;
-  /** 15th percentile, microseconds. */
+  /** Microseconds for each request: 2nd percentile of all windows. */
   readonly cpu: number;
+  /** 15th percentile of the slices. */
   readonly storeCpu: number | null;
   /** 85th percentile. */
   readonly requestsPerSecond: number;
@@ -108,7 +111,7 @@ async function slice(subject: Subject): Promise<Slice> {
   const store = subject.store === undefined ? [] : treeOf(subject.store);
   const [cpu, storeCpu, machine, ours] = [cpuOf(own), cpuOf(store), machineTimes(), ownTimes()];
   const begun = performance.now();
-  const answer = await askFor(1, subject);
+  const { answer, windows } = await watched(own, () => askFor(1, subject));
   if (answer.failed > 0 || (!subject.refuses && answer.refused > 0)) {
     throw new Error(`${subject.name}: ${answer.refused} refused, ${answer.failed} failed`);
   }
@@ -120,12 +123,39 @@ async function slice(subject: Subject): Promise<Slice> {
   const busy = after.busy - machine.busy + after.stolen - machine.stolen;
   return {
     requestsPerSecond: (answer.requests * 1e6) / answer.microseconds,
-    cpu: spent / 1e3 / answer.requests,
+    windows,
     storeCpu: storeSpent / 1e3 / answer.requests,
     p50: answer.p50,
     p99: answer.p99,
     foreign: Math.max(0, (busy - known) / ((performance.now() - begun) * 1e6)),
   };
+}
+
+/** Milliseconds. */
+const WINDOW = 40;
+
+/**
+ * CPU time for each request in short windows. How many were answered in one is told by the calls that write: of those, each
+ * request takes as many as it does in the whole slice.
+ */
+async function watched(
+  pids: readonly number[],
+  ask: () => Promise<WrkAnswer>,
+): Promise<{ readonly answer: WrkAnswer; readonly windows: readonly number[] }> {
+  const look = (): { cpu: number; writes: number } => ({ cpu: cpuOf(pids), writes: writesOf(pids) });
+  const looks = [look()];
+  const timer = setInterval(() => void looks.push(look()), WINDOW);
+  const answer = await ask().finally(() => clearInterval(timer));
+  looks.push(look());
+  const writes = (looks.at(-1)?.writes ?? 0) - (looks[0]?.writes ?? 0);
+  const inOne = writes / looks.length;
+  const windows = looks.slice(1).flatMap((now, index) => {
+    const before = looks[index] ?? now;
+    const written = now.writes - before.writes;
+    // The first and the last are no whole ones.
+    return written < inOne / 2 ? [] : [(((now.cpu - before.cpu) / written) * (writes / answer.requests)) / 1e3];
+  });
+  return { answer, windows };
 }
 
 /** The first subject is the yardstick. `random` answers numbers from 0 to 1. */
@@ -145,10 +175,7 @@ export async function compare(
   return subjects.map(({ name, base = yardstick, store }) => {
     const own = slices.get(name) ?? [];
     const other = slices.get(base) ?? [];
-    const cpu = percentile(
-      own.map((one) => one.cpu),
-      0.15,
-    );
+    const cpu = quietest(own);
     const quiet = own
       .toSorted((a, b) => b.requestsPerSecond - a.requestsPerSecond)
       .slice(0, Math.ceil(own.length / 3));
@@ -156,11 +183,7 @@ export async function compare(
       name,
       base,
       cpu,
-      cpuRatio:
-        percentile(
-          other.map((one) => one.cpu),
-          0.15,
-        ) / cpu,
+      cpuRatio: quietest(other) / cpu,
       throughputRatio: percentile(
         own.map((one, round) => one.requestsPerSecond / (other[round]?.requestsPerSecond ?? Number.NaN)),
         0.5,
@@ -190,6 +213,13 @@ export async function compare(
       ),
     };
   });
+}
+
+function quietest(slices: readonly Slice[]): number {
+  return percentile(
+    slices.flatMap(({ windows }) => windows),
+    0.02,
+  );
 }
 
 /** The value below which this part of the others lies; of few values the nearest one. */

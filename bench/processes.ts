@@ -50,6 +50,14 @@ export function cpuOf(pids: readonly number[]): number {
   return sum;
 }
 
+/** How often these processes have asked the kernel to write something. */
+export function writesOf(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
+    const [, calls] = /^syscw: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8')) ?? [];
+    return sum + Number(calls);
+  }, 0);
+}
+
 /** Megabytes (of 10^6 bytes) that the processes hold: now, or at most so far. */
 export function memoryOf(pids: readonly number[], which: 'VmRSS' | 'VmHWM' = 'VmRSS'): number {
   let sum = 0;
