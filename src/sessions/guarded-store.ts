@@ -31,6 +31,7 @@ export interface GuardDeps {
 export function guardStore(store: SessionStore, options: GuardOptions, deps: GuardDeps): SessionStore {
   const { deadline = 500, maxUnderWay = 256, tolerance = 3, probeInterval = 300 } = options;
   const { timers, random, onState } = deps;
+  const { stillHolds } = store;
   let underWay = 0;
   let failures = 0;
   let broken: unknown;
@@ -105,6 +106,7 @@ export function guardStore(store: SessionStore, options: GuardOptions, deps: Gua
 
   return {
     findMany: (keys) => run(() => store.findMany(keys), true),
+    ...(stillHolds && { stillHolds: (known) => run(() => stillHolds(known), true) }),
     activityOf: (key) => run(() => store.activityOf(key), true),
     insert: (session) => run(() => store.insert(session)),
     replace: (key, version, next) => run(() => store.replace(key, version, next)),

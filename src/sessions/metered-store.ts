@@ -18,6 +18,7 @@ export type StoreOperation =
 
 /** The same store, measured. */
 export function meterStore(store: SessionStore, meter: StoreMeter, stopwatch: Stopwatch): SessionStore {
+  const { stillHolds } = store;
   const run = <T>(operation: StoreOperation, start: () => MaybePromise<T>): MaybePromise<T> => {
     const began = stopwatch.now();
     const result = start();
@@ -35,6 +36,7 @@ export function meterStore(store: SessionStore, meter: StoreMeter, stopwatch: St
   };
   return {
     findMany: (keys) => run('find', () => store.findMany(keys)),
+    ...(stillHolds && { stillHolds: (known) => run('find', () => stillHolds(known)) }),
     activityOf: (key) => run('activity', () => store.activityOf(key)),
     insert: (session) => run('insert', () => store.insert(session)),
     replace: (key, version, next) => run('replace', () => store.replace(key, version, next)),

@@ -3,10 +3,10 @@ import type { Clock } from '../lib/clock.ts';
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import type { Random } from '../lib/random.ts';
 import type { Timers } from '../lib/timers.ts';
-import { coalesceReads } from './coalesced-reads.ts';
+import { coalesce } from './coalesced-reads.ts';
 import { absoluteEnd, isAlive, type Lifetimes } from './lifetime.ts';
 import type { Sealer } from './seal.ts';
-import { type SessionStore, type StoredSession, StoreUnavailable } from './store.ts';
+import { type KnownRecord, type SessionStore, type StoredSession, StoreUnavailable } from './store.ts';
 import { createToken, isToken, storeKeyOf } from './token.ts';
 
 /**
@@ -113,6 +113,7 @@ interface SealedRecord<P> {
 
 /** A record that was opened: the bytes that it stood in, and what became of it. */
 interface Opened<P> {
+  readonly key: string;
   readonly sealed: Buffer;
   /** Made anew when `lastActivity` has changed. */
   session: Session<P>;
@@ -126,18 +127,18 @@ const ACTIVITY_STEP = 1000;
 
 export function openSessions<P>(deps: SessionDeps): Sessions<P> {
   const { store, sealer, clock, random } = deps;
-  const findOne = deps.isRemote ? coalesceReads(store, deps.timers) : null;
+  const { find, holds } = readsOf<Opened<P>>(deps);
   const opened = new BoundedMap<string, Opened<P>>(OPENED_LIMIT);
-  /** The store's keys of cookies that named a session; of others nothing is kept. */
-  const keys = new BoundedMap<string, string>(OPENED_LIMIT);
+  /** By the cookies that named them; of other cookies nothing is kept. */
+  const byToken = new BoundedMap<string, Opened<P>>(OPENED_LIMIT);
+  /** What was noted and is not written yet. */
   const activity = new Map<string, number>();
   const verified = new BoundedMap<string, { readonly session: Session<P>; readonly at: number }>(
     OPENED_LIMIT,
   );
 
   /** The record inside the seal, opened anew only when the sealed bytes changed; null when it cannot be read. */
-  const unseal = ({ key, sealed, lastActivity }: StoredSession): Opened<P> | null => {
-    const known = opened.get(key);
+  const unseal = ({ key, sealed, lastActivity }: StoredSession, known?: Opened<P>): Opened<P> | null => {
     if (known?.sealed.equals(sealed)) return known;
     const result = sealer.open(key, sealed);
     if (result === 'unknown-key') {
@@ -148,19 +149,24 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
     // A copy of its own: a store may hand out a view into a larger buffer, which would then be kept with it.
     const copy = Buffer.allocUnsafeSlow(sealed.length);
     sealed.copy(copy);
-    const fresh = { sealed: copy, session: { ...record, key, lastActivity } };
+    const fresh = { key, sealed: copy, session: { ...record, key, lastActivity } };
+    noteLatest(fresh, activity.get(key) ?? 0);
     opened.set(key, fresh);
     return fresh;
   };
 
-  const open = (stored: StoredSession): Session<P> | null => {
-    const known = unseal(stored);
+  const open = (
+    stored: StoredSession | null | undefined,
+    before = stored ? opened.get(stored.key) : undefined,
+  ): Opened<P> | null => {
+    if (!stored) return null;
+    const known = unseal(stored, before);
     if (!known || !sameIndex(stored, known.session)) {
       deps.onBrokenRecord(stored.key);
       return null;
     }
-    noteLatest(known, Math.max(stored.lastActivity, activity.get(stored.key) ?? 0));
-    return known.session;
+    noteLatest(known, stored.lastActivity);
+    return known;
   };
 
   const noteLatest = (known: Opened<P>, at: number): void => {
@@ -176,11 +182,8 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
    * The session if it is alive. One that only looks idle may have been active elsewhere: then the store is asked for the
    * latest, which costs nothing as long as people are active here.
    */
-  const judge = (
-    stored: StoredSession | null | undefined,
-    cookieDomain: string,
-  ): MaybePromise<Session<P> | null> => {
-    const session = stored ? open(stored) : null;
+  const judge = (known: Opened<P> | null, cookieDomain: string): MaybePromise<Session<P> | null> => {
+    const session = known?.session;
     if (session?.cookieDomain !== cookieDomain) return null;
     const now = clock.now();
     if (isLiving(session, now)) return session;
@@ -188,12 +191,22 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
     const wake = (latest: number | null): Session<P> | null => {
       const awake = { ...session, lastActivity: Math.max(session.lastActivity, latest ?? 0) };
       if (latest === null || !isLiving(awake, now)) return null;
-      const known = opened.get(session.key);
       if (known?.session === session) known.session = awake;
       return awake;
     };
     const latest = store.activityOf(session.key);
     return latest instanceof Promise ? latest.then(wake) : wake(latest);
+  };
+
+  /** Goes on with what stands under the key now. `known`: what stood there before. */
+  const look = <T>(
+    key: string,
+    known: Opened<P> | undefined,
+    next: (current: Opened<P> | null) => MaybePromise<T>,
+  ): MaybePromise<T> => {
+    if (known && holds)
+      return holds(known, (does) => (does ? next(known) : find(key, (found) => next(open(found)))));
+    return find(key, (found) => next(open(found, known)));
   };
 
   /** Remembered for the degraded mode, if that is wanted. */
@@ -229,22 +242,20 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
 
   return {
     find(token, cookieDomain) {
-      const known = keys.get(token);
+      const known = byToken.get(token);
       if (known === undefined && !isToken(token)) return null;
-      const key = known ?? storeKeyOf(token);
+      const key = known?.key ?? storeKeyOf(token);
       const conclude = (session: Session<P> | null): Session<P> | null => {
         remember(key, session);
-        // As a text of its own: this one may be a part of a whole request, which would be kept with it.
-        if (session && known === undefined) keys.set(Buffer.from(token).toString('latin1'), key);
         return session;
       };
-      const settle = (stored: StoredSession | null | undefined): MaybePromise<Session<P> | null> => {
-        const judged = judge(stored, cookieDomain);
+      const settle = (current: Opened<P> | null): MaybePromise<Session<P> | null> => {
+        // As a text of its own: this one may be a part of a whole request, which would be kept with it.
+        if (current && current !== known) byToken.set(Buffer.from(token).toString('latin1'), current);
+        const judged = judge(current, cookieDomain);
         return judged instanceof Promise ? judged.then(conclude) : conclude(judged);
       };
-      if (findOne) return findOne(key).then(settle);
-      const found = store.findMany([key]);
-      return found instanceof Promise ? found.then(([stored]) => settle(stored)) : settle(found[0]);
+      return look(key, known, settle);
     },
 
     lastVerified(token, cookieDomain, maximumAge) {
@@ -307,7 +318,7 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
       const stored = await store.listByUser(userId);
       const now = clock.now();
       return stored
-        .flatMap((one) => open(one) ?? [])
+        .flatMap((one) => open(one)?.session ?? [])
         .filter((session) => isLiving(session, now))
         .toSorted((a, b) => b.createdAt - a.createdAt);
     },
@@ -323,24 +334,50 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
 
     noteActivity(session) {
       const now = clock.now();
-      if (now - session.lastActivity >= ACTIVITY_STEP) activity.set(session.key, now);
+      if (now - session.lastActivity < ACTIVITY_STEP) return;
+      activity.set(session.key, now);
+      const known = opened.get(session.key);
+      if (known) noteLatest(known, now);
     },
 
     async tend() {
       if (activity.size > 0) {
         const touches = [...activity].map(([key, at]) => ({ key, at }));
         await store.touchMany(touches);
-        for (const { key, at } of touches) {
-          const known = opened.get(key);
-          if (known) noteLatest(known, at);
-          if (activity.get(key) === at) activity.delete(key);
-        }
+        for (const { key, at } of touches) if (activity.get(key) === at) activity.delete(key);
       }
       await store.sweep(clock.now(), SWEEP_LIMIT);
     },
 
     ping: () => store.ping(),
     close: () => store.close(),
+  };
+}
+
+interface Reads<K> {
+  /** Goes on with the store's word on one key. */
+  readonly find: <T>(
+    key: string,
+    next: (found: StoredSession | null | undefined) => MaybePromise<T>,
+  ) => MaybePromise<T>;
+  /** Goes on with whether the store still holds this record; null where that costs as much as `find`. */
+  readonly holds: (<T>(known: K, next: (does: boolean) => MaybePromise<T>) => MaybePromise<T>) | null;
+}
+
+function readsOf<K extends KnownRecord>({ store, isRemote, timers }: SessionDeps): Reads<K> {
+  if (isRemote) {
+    const { stillHolds } = store;
+    return {
+      find: coalesce((keys: readonly string[]) => store.findMany(keys), timers),
+      holds: stillHolds ? coalesce((known: readonly K[]) => stillHolds(known), timers) : null,
+    };
+  }
+  return {
+    find(key, next) {
+      const found = store.findMany([key]);
+      return found instanceof Promise ? found.then(([one]) => next(one)) : next(found[0]);
+    },
+    holds: null,
   };
 }
 

@@ -14,6 +14,12 @@ export interface SessionStore {
    */
   findMany(keys: readonly string[]): MaybePromise<readonly (StoredSession | null)[]>;
 
+  /**
+   * Whether each of these records is still there as it was: under its key, with its sealed bytes. False: it is gone or
+   * another. Only where that costs less than `findMany`.
+   */
+  readonly stillHolds?: (known: readonly KnownRecord[]) => MaybePromise<readonly boolean[]>;
+
   /** The latest `lastActivity` of one session, null when there is none. */
   activityOf(key: string): MaybePromise<number | null>;
 
@@ -70,8 +76,12 @@ export interface StoredSession {
   readonly expiresAt: number;
   /** The only column that is believed unsealed. */
   readonly lastActivity: number;
+  /** Ends with the tag by which it was sealed: 16 bytes that no other record has. */
   readonly sealed: Buffer;
 }
+
+/** A record that was read before. */
+export type KnownRecord = Pick<StoredSession, 'key' | 'sealed'>;
 
 export interface Touch {
   readonly key: string;

@@ -64,6 +64,7 @@ describe.each(Object.keys(sessionStoreHarnesses) as (keyof typeof sessionStoreHa
       const one = record();
       return {
         findMany: () => store.findMany([one.key]),
+        ...(store.stillHolds && { stillHolds: () => store.stillHolds?.([one]) }),
         activityOf: () => store.activityOf(one.key),
         insert: () => store.insert(one),
         replace: () => store.replace(one.key, 1, { ...one, version: 2 }),
@@ -83,6 +84,28 @@ describe.each(Object.keys(sessionStoreHarnesses) as (keyof typeof sessionStoreHa
       expect(await store.findMany([c.key, missing, a.key, c.key, b.key])).toEqual([c, null, a, c, b]);
       expect(await store.findMany([])).toEqual([]);
       expect(await store.findMany([missing])).toEqual([null]);
+    });
+
+    test('stillHolds is true for exactly what is there, byte for byte, under its key', async () => {
+      const [same, changed, rotated, ended] = [record(), record(), record(), record()];
+      const store = await holding(same, changed, rotated, ended);
+      if (!store.stillHolds) return;
+      const known = [same, changed, rotated, ended];
+      expect(await store.stillHolds(known)).toEqual([true, true, true, true]);
+      const next = record();
+      await store.touchMany([{ key: same.key, at: start + 5 }]);
+      await store.replace(changed.key, 1, { ...changed, version: 2, sealed: random.bytes(200) });
+      await store.replace(rotated.key, 1, { ...rotated, key: next.key, version: 2 });
+      await store.delete(ended.key);
+      expect(await store.stillHolds(known)).toEqual([true, false, false, false]);
+      const elsewhere = { key: same.key, sealed: changed.sealed };
+      expect(await store.stillHolds([elsewhere, ended, same, record()])).toEqual([false, false, true, false]);
+      for (const key of ['', '*', `${same.key}=`, same.key.slice(0, 20), `${same.key}${same.key}`]) {
+        expect(await store.stillHolds([{ key, sealed: changed.sealed }, same]), key).toEqual([false, true]);
+      }
+      // Of another realm nothing is there.
+      const other = await (place as StorePlace).open('another');
+      expect(await other.stillHolds?.([same])).toEqual([false]);
     });
 
     test('keys that look like something else are plain keys', async () => {

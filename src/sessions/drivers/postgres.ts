@@ -266,13 +266,19 @@ function openStore(postgres: Postgres, place: Place): SessionStore {
     }
   };
 
-  const findMany = async (keys: readonly string[]): Promise<readonly (StoredSession | null)[]> => {
-    const { rows } = await run(sql.find, [realm, keys.map(encodeKey)]);
+  /** The rows of a statement whose last column says whether a standby answers. */
+  const readLatest = async (text: string, values: readonly unknown[]): Promise<QueryAnswer['rows']> => {
+    const { rows } = await run(text, values);
     // Its connection was made to the writable server; whatever stands between has changed its mind.
-    if (rows[0]?.[columnCount] !== false) {
+    if (rows[0]?.at(-1) !== false) {
       postgres.leave();
       throw new StoreUnavailable('the PostgreSQL server became a standby, which may not know the latest');
     }
+    return rows;
+  };
+
+  const findMany = async (keys: readonly string[]): Promise<readonly (StoredSession | null)[]> => {
+    const rows = await readLatest(sql.find, [realm, keys.map(encodeKey)]);
     const found = new Map<string, StoredSession>();
     for (const row of rows as readonly SessionRow[]) {
       if (row[0] === null) continue;
@@ -284,6 +290,19 @@ function openStore(postgres: Postgres, place: Place): SessionStore {
 
   return {
     findMany,
+
+    async stillHolds(known) {
+      const keys = Buffer.alloc(known.length * digestBytes);
+      const tags = Buffer.alloc(known.length * tagBytes);
+      known.forEach(({ key, sealed }, index) => {
+        // Of any other key nothing is found, which answers that it must be read.
+        keys.write(key, index * digestBytes, digestBytes, 'base64url');
+        sealed.copy(tags, index * tagBytes, Math.max(0, sealed.length - tagBytes));
+      });
+      const [row] = await readLatest(sql.compare, [realm, keys, tags, known.length]);
+      const same = row?.[0] as string;
+      return known.map((_, index) => same[index] === 't');
+    },
 
     async activityOf(key) {
       const [found] = await findMany([key]);
@@ -338,7 +357,10 @@ function openStore(postgres: Postgres, place: Place): SessionStore {
 }
 
 type Statements = Readonly<
-  Record<'find' | 'insert' | 'replace' | 'touch' | 'delete' | 'list' | 'deleteByUser' | 'sweep', string>
+  Record<
+    'find' | 'compare' | 'insert' | 'replace' | 'touch' | 'delete' | 'list' | 'deleteByUser' | 'sweep',
+    string
+  >
 >;
 
 function statements(table: string): Statements {
@@ -346,6 +368,10 @@ function statements(table: string): Statements {
     // One row at least, so that the last column is always there.
     find: `select ${selected}, s.standby from (select pg_is_in_recovery() as standby) s
 left join ${table} p on p.realm = $1 and p.key = any($2::bytea[])`,
+    // A letter for each key. One value each for all keys and all tags costs a tenth of what two arrays do.
+    compare: `select string_agg(coalesce((select substr(p.sealed, length(p.sealed) - ${tagBytes - 1}) = substr($3::bytea, ${tagBytes} * i + 1, ${tagBytes})
+  from ${table} p where p.realm = $1 and p.key = substr($2::bytea, ${digestBytes} * i + 1, ${digestBytes})), false)::text::char, '' order by i),
+pg_is_in_recovery() from generate_series(0, $4::integer - 1) i`,
     insert: `insert into ${table} (realm, key, version, public_id, user_id, sid, created_at, expires_at, last_activity, sealed)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (realm, key) do nothing`,
     replace: `update ${table} set key = $2, version = $3, public_id = $4, user_id = $5, sid = $6, created_at = $7, expires_at = $8,
@@ -379,8 +405,6 @@ const selected = [
   ...['created_at', 'expires_at', 'last_activity'].map(milliseconds),
   'p.sealed',
 ].join(', ');
-const columnCount = 9;
-
 /** bigint comes as text. */
 type SessionRow = [
   key: Buffer,
@@ -430,6 +454,8 @@ function writeTime(time: number): string {
 }
 
 const digestBytes = 32;
+/** With so many the sealed bytes of a record end that no other record has. */
+const tagBytes = 16;
 
 /** The bytes of a digest. Any other text is kept as it is, behind so many zeros that it is no digest. */
 function encodeKey(key: string): Buffer {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 
-import { coalesceReads } from '../../../src/sessions/coalesced-reads.ts';
-import { type StoredSession, StoreUnavailable } from '../../../src/sessions/store.ts';
+import { coalesce } from '../../../src/sessions/coalesced-reads.ts';
+import type { Timers } from '../../../src/lib/timers.ts';
+import { type SessionStore, type StoredSession, StoreUnavailable } from '../../../src/sessions/store.ts';
 import { fakeTimers } from '../../support/fake-timers.ts';
 
 const session = (key: string): StoredSession => ({
@@ -16,6 +17,11 @@ const session = (key: string): StoredSession => ({
   sealed: Buffer.of(1),
 });
 
+const finder = (findMany: SessionStore['findMany'], timers: Timers) => {
+  const ask = coalesce(findMany, timers);
+  return (key: string) => ask(key, (found) => found);
+};
+
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 function setUp(known: readonly string[], failure?: Error) {
@@ -25,8 +31,7 @@ function setUp(known: readonly string[], failure?: Error) {
     if (failure) return Promise.reject(failure);
     return Promise.resolve(keys.map((key) => (known.includes(key) ? session(key) : null)));
   };
-  const find = coalesceReads({ findMany }, fakeTimers());
-  return { asked, find };
+  return { asked, find: finder(findMany, fakeTimers()) };
 }
 
 describe('coalesced reads', () => {
@@ -49,15 +54,10 @@ describe('coalesced reads', () => {
       const asked: string[][] = [];
       const answers: (() => void)[] = [];
       const timers = fakeTimers();
-      const find = coalesceReads(
-        {
-          findMany(keys) {
-            asked.push([...keys]);
-            return new Promise((resolve) => void answers.push(() => resolve(keys.map(() => null))));
-          },
-        },
-        timers,
-      );
+      const find = finder((keys) => {
+        asked.push([...keys]);
+        return new Promise((resolve) => void answers.push(() => resolve(keys.map(() => null))));
+      }, timers);
       return { asked, answers, timers, find };
     };
 
@@ -96,15 +96,10 @@ describe('coalesced reads', () => {
     test('goes on after one that failed, or that a store refused at once', async () => {
       const timers = fakeTimers();
       let asked = 0;
-      const find = coalesceReads(
-        {
-          findMany() {
-            if (asked++ === 0) throw new StoreUnavailable('down');
-            return [null];
-          },
-        },
-        timers,
-      );
+      const find = finder(() => {
+        if (asked++ === 0) throw new StoreUnavailable('down');
+        return [null];
+      }, timers);
       await expect(find('a')).rejects.toThrow('down');
       expect(await find('a')).toBeNull();
     });

@@ -26,12 +26,18 @@ const usual: Lifetimes = { expiration: HOUR, inactivity: 5 * MINUTE, rememberMe:
 
 /** Sessions over a memory store whose calls are counted and whose records can be altered. */
 function setUp(
-  options: { readonly asynchronous?: boolean; readonly secrets?: readonly [string, ...string[]] } = {},
+  options: {
+    readonly asynchronous?: boolean;
+    /** As a store in another process, which compares what is known. */
+    readonly isRemote?: boolean;
+    readonly secrets?: readonly [string, ...string[]];
+  } = {},
 ) {
   const clock = fakeClock();
   const random = seededRandom('sessions');
   const memory = openMemoryStore({}, { clock });
   const writes: string[] = [];
+  const reads: string[] = [];
   const touches: Touch[] = [];
   const opened: string[] = [];
   const ended: { publicId: string; userId: string; reason: string }[] = [];
@@ -46,8 +52,19 @@ function setUp(
 
   const store: SessionStore = {
     ...memory,
+    ...(options.isRemote && {
+      async stillHolds(known) {
+        if (failing) throw failing;
+        reads.push('stillHolds');
+        return known.map(({ key, sealed }) => {
+          const [now] = memory.findMany([key]) as readonly (StoredSession | null)[];
+          return now?.sealed.equals(sealed) ?? false;
+        });
+      },
+    }),
     findMany(keys) {
       if (failing) throw failing;
+      reads.push('findMany');
       const found = (memory.findMany(keys) as readonly (StoredSession | null)[]).map(
         (one) => one && alter(one),
       );
@@ -84,6 +101,7 @@ function setUp(
     return openSessions<Payload>({
       timers: fakeTimers(),
       store,
+      isRemote: options.isRemote ?? false,
       sealer: counting,
       clock,
       random,
@@ -107,6 +125,7 @@ function setUp(
     memory,
     sessions,
     writes,
+    reads,
     touches,
     opened,
     ended,
@@ -520,6 +539,63 @@ describe('records that are not as they were written', () => {
     await rotated.update(session, { note: 'second' });
     const afterwards = open(['secret two']);
     expect(await afterwards.find(token, DOMAIN)).toMatchObject({ payload: { note: 'second' } });
+  });
+});
+
+describe('a store that compares what is known', () => {
+  test('is asked each time, and for the record itself only when it is another one', async () => {
+    const { sessions, begin, reads, opened } = setUp({ isRemote: true });
+    const { token, session } = await begin();
+    for (let i = 0; i < 3; i++)
+      expect(await sessions.find(token, DOMAIN)).toMatchObject({ payload: { note: 'first' } });
+    expect(reads.splice(0)).toEqual(['findMany', 'stillHolds', 'stillHolds']);
+    await sessions.update(session, { note: 'second' });
+    for (let i = 0; i < 2; i++)
+      expect(await sessions.find(token, DOMAIN)).toMatchObject({ payload: { note: 'second' } });
+    expect(reads).toEqual(['stillHolds', 'findMany', 'stillHolds']);
+    expect(opened).toHaveLength(2);
+  });
+
+  test('ends a session for the very next request, whoever has ended it', async () => {
+    const { sessions, begin, memory } = setUp({ isRemote: true });
+    const [mine, other] = [await begin(), await begin()];
+    for (const { token } of [mine, other]) expect(await sessions.find(token, DOMAIN)).not.toBeNull();
+    await sessions.end(mine.session, 'logout');
+    // By another process.
+    memory.delete(other.session.key);
+    for (const { token } of [mine, other]) expect(await sessions.find(token, DOMAIN)).toBeNull();
+  });
+
+  test('an old token names nothing after a rise, the new one the session', async () => {
+    const { sessions, begin } = setUp({ isRemote: true });
+    const { token, session } = await begin();
+    expect(await sessions.find(token, DOMAIN)).not.toBeNull();
+    const risen = await sessions.rise(session, { note: 'risen' });
+    expect(await sessions.find(token, DOMAIN)).toBeNull();
+    expect(await sessions.find(risen?.token ?? '', DOMAIN)).toMatchObject({ payload: { note: 'risen' } });
+  });
+
+  test('lifetimes hold as with any other', async () => {
+    const { sessions, begin, clock } = setUp({ isRemote: true });
+    const { token, session } = await begin();
+    expect(await sessions.find(token, DOMAIN)).not.toBeNull();
+    expect(await sessions.find(token, 'example.org')).toBeNull();
+    clock.advance(4 * MINUTE);
+    sessions.noteActivity(session);
+    clock.advance(4 * MINUTE);
+    expect(await sessions.find(token, DOMAIN)).toMatchObject({ lastActivity: clock.now() - 4 * MINUTE });
+    clock.advance(2 * MINUTE);
+    expect(await sessions.find(token, DOMAIN)).toBeNull();
+  });
+
+  test('that does not answer is an outage, not the end of a session', async () => {
+    const { sessions, begin, fail } = setUp({ isRemote: true });
+    const { token } = await begin();
+    await sessions.find(token, DOMAIN);
+    fail(new StoreUnavailable('down'));
+    await expect(sessions.find(token, DOMAIN)).rejects.toThrow(StoreUnavailable);
+    fail(null);
+    expect(await sessions.find(token, DOMAIN)).not.toBeNull();
   });
 });
 
