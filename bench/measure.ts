@@ -153,7 +153,9 @@ async function watched(
     const before = looks[index] ?? now;
     const written = now.writes - before.writes;
     // The first and the last are no whole ones.
-    return written < inOne / 2 ? [] : [(((now.cpu - before.cpu) / written) * (writes / answer.requests)) / 1e3];
+    return written < inOne / 2
+      ? []
+      : [(((now.cpu - before.cpu) / written) * (writes / answer.requests)) / 1e3];
   });
   return { answer, windows };
 }

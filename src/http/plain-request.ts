@@ -99,7 +99,7 @@ export function readPlainRequest(bytes: Buffer, peer: string, secure: boolean): 
         if (name === 'connection') persistence = value;
       }
     }
-    if (mayBeKept(length, first)) head.add(text.slice(start, colon), valueOf(text, colon + 1, lineEnd));
+    if (mayBeKept(length, first)) head.addFrom(bytes, start, colon, valueOf(text, colon + 1, lineEnd));
     start = lineEnd + 2;
   }
   // The empty line is the end.

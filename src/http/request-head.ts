@@ -40,17 +40,6 @@ export type HeaderName = (typeof NAMES)[number];
 
 const INDEX: ReadonlyMap<string, number> = new Map(NAMES.map((name, index) => [name, index]));
 
-/** Header names as proxies spell them, so that the common ones need no lower-casing. */
-const SPELLINGS = new Map<string, number>(INDEX);
-for (const [name, index] of INDEX) {
-  SPELLINGS.set(
-    name.replaceAll(/(^|-)[a-z]/g, (letter) => letter.toUpperCase()),
-    index,
-  );
-}
-SPELLINGS.set('X-Forwarded-URI', INDEX.get('x-forwarded-uri') ?? -1);
-SPELLINGS.set('X-Original-URL', INDEX.get('x-original-url') ?? -1);
-
 /**
  * Lists (RFC 9110, section 5.3) may be sent in several lines; the lines are joined. A forwarded-for list grows to the right,
  * so the last line holds the nearest hop. Several Cookie lines come from HTTP/2 (RFC 9113, section 8.2.3).
@@ -65,19 +54,22 @@ const JOINED: ReadonlyMap<number, string> = new Map(
   ).map(([name, separator]) => [INDEX.get(name) ?? -1, separator]),
 );
 
-/** By length of a name: bits of the letters that names of this length begin with. Most headers are told apart by it. */
-const BEGINNINGS: readonly number[] = Array.from({ length: 32 }, (_, length) =>
-  NAMES.filter((name) => name.length === length).reduce((bits, name) => bits | bit(name.charCodeAt(0)), 0),
+/** By length of a name and the letter that it begins with (its lowest five bits): the names that it may be. */
+const CANDIDATES: readonly (readonly (readonly { index: number; bytes: Uint8Array }[])[])[] = Array.from(
+  { length: 32 },
+  (_, length) =>
+    Array.from({ length: 32 }, (__, letter) =>
+      NAMES.flatMap((name, index) =>
+        name.length === length && (name.charCodeAt(0) & 31) === letter
+          ? { index, bytes: Buffer.from(name) }
+          : [],
+      ),
+    ),
 );
 
-/** A bit for a letter, in either case. */
-function bit(letter: number): number {
-  return 1 << (letter & 31);
-}
-
-/** Whether a header with a name of this length and first letter may be one that is kept. */
+/** Whether a header with a name of this length and first letter may be one that is kept. Most are told apart by it. */
 export function mayBeKept(length: number, firstLetter: number): boolean {
-  return ((BEGINNINGS[length] ?? 0) & bit(firstLetter)) !== 0;
+  return length < 32 && (CANDIDATES[length]?.[firstLetter & 31]?.length ?? 0) > 0;
 }
 
 /** A head that is filled line by line. */
@@ -100,17 +92,27 @@ export class Head implements RequestHead {
 
   /** Takes a header line in: a name as it was spelled, a value without blanks at its ends. */
   add(name: string, value: string): void {
-    let index = SPELLINGS.get(name);
-    if (index === undefined) {
-      const lower = name.toLowerCase();
-      index = INDEX.get(lower);
-      if (index === undefined) {
-        if (!lower.includes('_')) return;
-        const alias = INDEX.get(lower.replaceAll('_', '-'));
-        if (alias !== undefined) this.#aliased |= 1 << alias;
-        return;
-      }
+    const lower = name.toLowerCase();
+    const index = INDEX.get(lower);
+    if (index !== undefined) return this.#put(index, value);
+    const alias = lower.includes('_') ? INDEX.get(lower.replaceAll('_', '-')) : undefined;
+    if (alias !== undefined) this.#aliased |= 1 << alias;
+  }
+
+  /** `add` for a name that stands in these bytes, which costs less than making a text of it. Only characters of names (RFC 9110, section 5.1). */
+  addFrom(bytes: Uint8Array, start: number, end: number, value: string): void {
+    const length = end - start;
+    const candidates = CANDIDATES[length]?.[(bytes[start] as number) & 31] ?? [];
+    for (const candidate of candidates) {
+      let at = 0;
+      // The bit makes letters small; of the characters of names no two others become the same.
+      while (at < length && ((bytes[start + at] as number) | 0x20) === candidate.bytes[at]) at++;
+      if (at === length) return this.#put(candidate.index, value);
     }
+    this.add(Buffer.from(bytes.subarray(start, end)).toString('latin1'), value);
+  }
+
+  #put(index: number, value: string): void {
     const before = this.#values[index];
     if (before === undefined) {
       this.#values[index] = value;

@@ -19,12 +19,12 @@ interface Batch<Q, A> {
  * All questions of one turn of the event loop as one read of the store, together with those that come while another read is
  * under way, as that one's answer may be older than they are. Every question still sees the store as it is now: what is
  * shared is the read, not an old answer. Equal questions are asked once. `read` answers them in their order. Goes on with
- * `next` in the same step, as each promise on the way costs every request.
+ * `use` in the same step, as each promise on the way costs every request.
  */
 export function coalesce<Q, A>(
   read: (questions: readonly Q[]) => MaybePromise<readonly A[]>,
   timers: Timers,
-): <T>(question: Q, next: (answer: A) => MaybePromise<T>) => Promise<T> {
+): <T>(question: Q, use: (answer: A) => MaybePromise<T>) => Promise<T> {
   /** Takes further questions. */
   let open: Batch<Q, A> | null = null;
   /** Is open, has its turn behind it, and waits for a read that is under way. */
@@ -63,7 +63,7 @@ export function coalesce<Q, A>(
     return batch;
   };
 
-  return (question, next) => {
+  return (question, use) => {
     if (open !== null && open.places.size >= BATCH) {
       if (waiting === open) waiting.send();
       open = null;
@@ -72,7 +72,7 @@ export function coalesce<Q, A>(
     const { places, answers } = open;
     const place = places.get(question) ?? places.size;
     places.set(question, place);
-    return answers.then((all) => next(all[place] as A));
+    return answers.then((all) => use(all[place] as A));
   };
 }
 

@@ -202,11 +202,11 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
   const look = <T>(
     key: string,
     known: Opened<P> | undefined,
-    next: (current: Opened<P> | null) => MaybePromise<T>,
+    use: (current: Opened<P> | null) => MaybePromise<T>,
   ): MaybePromise<T> => {
     if (known && holds)
-      return holds(known, (does) => (does ? next(known) : find(key, (found) => next(open(found)))));
-    return find(key, (found) => next(open(found, known)));
+      return holds(known, (does) => (does ? use(known) : find(key, (found) => use(open(found)))));
+    return find(key, (found) => use(open(found, known)));
   };
 
   /** Remembered for the degraded mode, if that is wanted. */
@@ -358,10 +358,10 @@ interface Reads<K> {
   /** Goes on with the store's word on one key. */
   readonly find: <T>(
     key: string,
-    next: (found: StoredSession | null | undefined) => MaybePromise<T>,
+    use: (found: StoredSession | null | undefined) => MaybePromise<T>,
   ) => MaybePromise<T>;
   /** Goes on with whether the store still holds this record; null where that costs as much as `find`. */
-  readonly holds: (<T>(known: K, next: (does: boolean) => MaybePromise<T>) => MaybePromise<T>) | null;
+  readonly holds: (<T>(known: K, use: (does: boolean) => MaybePromise<T>) => MaybePromise<T>) | null;
 }
 
 function readsOf<K extends KnownRecord>({ store, isRemote, timers }: SessionDeps): Reads<K> {
@@ -373,9 +373,9 @@ function readsOf<K extends KnownRecord>({ store, isRemote, timers }: SessionDeps
     };
   }
   return {
-    find(key, next) {
+    find(key, use) {
       const found = store.findMany([key]);
-      return found instanceof Promise ? found.then(([one]) => next(one)) : next(found[0]);
+      return found instanceof Promise ? found.then(([one]) => use(one)) : use(found[0]);
     },
     holds: null,
   };

@@ -562,7 +562,7 @@ describe('a store that compares what is known', () => {
     for (const { token } of [mine, other]) expect(await sessions.find(token, DOMAIN)).not.toBeNull();
     await sessions.end(mine.session, 'logout');
     // By another process.
-    memory.delete(other.session.key);
+    await memory.delete(other.session.key);
     for (const { token } of [mine, other]) expect(await sessions.find(token, DOMAIN)).toBeNull();
   });
 
