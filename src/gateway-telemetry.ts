@@ -1,5 +1,4 @@
 import type { Server } from 'node:net';
-import { performance } from 'node:perf_hooks';
 
 import type { Configuration } from './config/schema.ts';
 import { createEvents, type Events } from './events.ts';

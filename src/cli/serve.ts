@@ -1,4 +1,4 @@
-import cluster, { type Worker } from 'node:cluster';
+import type { Worker } from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 
 import { formatProblem, loadConfiguration, type ConfigurationSource } from '../config/load.ts';
@@ -12,11 +12,19 @@ import { messageOf } from '../lib/message-of.ts';
 import { systemTimers } from '../lib/timers.ts';
 import { startWatchdog } from '../lib/watchdog.ts';
 import type { CliIo } from './io.ts';
-import { supervise } from './supervise.ts';
+import type { Supervise } from './supervise.ts';
 import { answerForMetrics, createWorkerMetrics } from './worker-metrics.ts';
 
 /** Milliseconds without a turn of the event loop after which the process ends itself. A restart costs memory sessions. */
 const WATCHDOG_LIMIT = { memory: 10_000, kept: 2000 };
+
+/** Milliseconds after the start, when those who waited for it have their answers. */
+const SETTLED = 500;
+
+/** What only the start needed, and the room that it took, some 20 MB, go back to the system. */
+function giveBack(): void {
+  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+}
 
 /**
  * `sallyport --config FILE`: serves until SIGTERM or SIGINT. SIGHUP reads the configuration, the users file and the
@@ -49,9 +57,12 @@ async function run(
   io: CliIo,
 ): Promise<void> {
   const { workers } = config.server;
-  if (workers > 1 && cluster.isPrimary) {
-    logger.info({ workers }, 'starting workers');
-    return superviseAll(config, { logger, io });
+  if (workers > 1) {
+    const { isFirst, supervise } = await import('./supervise.ts');
+    if (isFirst) {
+      logger.info({ workers }, 'starting workers');
+      return superviseAll(config, { logger, io, supervise });
+    }
   }
   // Asked for before there is anything to reload: what is read now is new enough.
   const ignore = (): void => {};
@@ -61,9 +72,8 @@ async function run(
     logger.warn({ sections: unused.join(', ') }, 'configured, accepted and not used by this release');
   }
   const gateway = await createGateway(config, { logger, webDirectory: webDirectory() });
-  // What only the start needed, and the room that it took, go back to the system while nobody waits for an answer.
-  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
   await gateway.listen();
+  setTimeout(giveBack, SETTLED).unref();
   process.send?.('listening');
   process.on('message', (message) => void tellPrimary(message, gateway));
   const { address } = config.server;
@@ -116,7 +126,10 @@ async function run(
 }
 
 /** The first of several processes: it serves nothing but the metrics of all. */
-async function superviseAll(config: Configuration, deps: { logger: OpenLogger; io: CliIo }): Promise<void> {
+async function superviseAll(
+  config: Configuration,
+  deps: { readonly logger: OpenLogger; readonly io: CliIo; readonly supervise: Supervise },
+): Promise<void> {
   const metrics = createWorkerMetrics(systemTimers);
   const { enabled } = config.telemetry.metrics;
   let running: Iterable<Worker> = [];
@@ -124,7 +137,7 @@ async function superviseAll(config: Configuration, deps: { logger: OpenLogger; i
     const listener = openMetricsListener(config, { read: () => metrics.read(running), logger: deps.logger });
     await listenForMetrics(listener, config);
   }
-  running = supervise(config.server.workers, { ...deps, metrics }).workers;
+  running = deps.supervise(config.server.workers, { ...deps, metrics }).workers;
 }
 
 async function tellPrimary(message: unknown, gateway: Gateway): Promise<void> {

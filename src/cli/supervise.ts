@@ -20,6 +20,11 @@ interface Supervised {
   readonly workers: ReadonlySet<Worker>;
 }
 
+/** Whether this process was started by nobody of several. */
+export const { isPrimary: isFirst } = cluster;
+
+export type Supervise = typeof supervise;
+
 /**
  * The first process of several (`server.workers`): starts the workers, replaces one that ends, hands signals on, and serves
  * nothing itself. Each worker listens on the port by itself; the kernel spreads connections.

@@ -84,7 +84,7 @@ function readOverrides(folder: string): Map<string, string> {
       if (!files.includes(file)) continue;
       const path = join(folder, file);
       const source = readTemplate(path);
-      renderOverride(path, source, samples[name]);
+      renderOverride(path, source, samples[name]());
       found.set(file, source);
     }
   }
@@ -137,11 +137,12 @@ const somebody: MailContext = {
   accountUrl: 'https://auth.example.com/settings',
 };
 const sampleLinks = { revokeUrl: 'https://auth.example.com/revoke', expiresAt: 300_000 };
-const samples: Readonly<Record<TemplateName, MailNotice>> = {
-  Event: factorAddedMail(somebody, 'totp', 'Phone'),
-  IdentityVerificationOTC: elevationCodeMail(somebody, { ...sampleLinks, code: 'ABCD2346' }),
-  IdentityVerificationJWT: passwordResetMail(somebody, {
-    ...sampleLinks,
-    url: 'https://auth.example.com/reset',
-  }),
+const samples: Readonly<Record<TemplateName, () => MailNotice>> = {
+  Event: () => factorAddedMail(somebody, 'totp', 'Phone'),
+  IdentityVerificationOTC: () => elevationCodeMail(somebody, { ...sampleLinks, code: 'ABCD2346' }),
+  IdentityVerificationJWT: () =>
+    passwordResetMail(somebody, {
+      ...sampleLinks,
+      url: 'https://auth.example.com/reset',
+    }),
 };

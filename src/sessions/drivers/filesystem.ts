@@ -1,8 +1,8 @@
 import { closeSync, constants, type Dirent, fstatSync, openSync, readSync } from 'node:fs';
 import { chmod, lstat, mkdir, readdir, readFile, rename, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import type * as Zlib from 'node:zlib';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { crc32 } from 'node:zlib';
 
 import { createDurableFiles, removeFile, syncFolder, TEMPORARY_SUFFIX } from '../../lib/durable-file.ts';
 import { FolderHeld, type FolderLock, lockFolder } from '../../lib/folder-lock.ts';
@@ -389,6 +389,13 @@ const HEAD = 9;
 const FIXED = HEAD + 5 * 8 + 5 * 4;
 /** The length that stands for no sid. */
 const NO_TEXT = 0xffff_ffff;
+
+/** Loaded with the first record, as whoever keeps no sessions in files should not wait for it at each start. */
+let zlib: typeof Zlib | undefined;
+function crc32(data: Buffer, value?: number): number {
+  zlib ??= process.getBuiltinModule('node:zlib');
+  return zlib.crc32(data, value);
+}
 
 function encode(place: number, session: StoredSession): Buffer {
   const texts = [session.key, session.publicId, session.userId, session.sid];
