@@ -160,19 +160,37 @@ async function watched(
   return { answer, windows };
 }
 
-/** The first subject is the yardstick. `random` answers numbers from 0 to 1. */
-export async function compare(
+/** What was measured so far, by the names of the subjects. */
+export type Slices = ReadonlyMap<string, readonly Slice[]>;
+
+interface MeasureOptions {
+  readonly rounds: number;
+  /** Answers numbers from 0 to 1. */
+  readonly random: () => number;
+  readonly say: (text: string) => void;
+}
+
+/** `before` and so many slices more of each of the subjects. */
+export async function measure(
   subjects: readonly Subject[],
-  options: { readonly rounds: number; readonly random: () => number; readonly say: (text: string) => void },
-): Promise<readonly Figures[]> {
-  const slices = new Map<string, Slice[]>(subjects.map(({ name }) => [name, []]));
+  { rounds, random, say }: MeasureOptions,
+  before: Slices = new Map(),
+): Promise<Slices> {
+  const slices = new Map(Array.from(before, ([name, some]) => [name, [...some]]));
   for (const subject of subjects) await askFor(2, subject);
-  for (let round = 1; round <= options.rounds; round++) {
-    options.say(`round ${round} of ${options.rounds}`);
-    for (const subject of shuffled(subjects, options.random)) {
-      slices.get(subject.name)?.push(await slice(subject));
+  for (let round = 1; round <= rounds; round++) {
+    say(`round ${round} of ${rounds}`);
+    for (const subject of shuffled(subjects, random)) {
+      const own = slices.get(subject.name) ?? [];
+      slices.set(subject.name, own);
+      own.push(await slice(subject));
     }
   }
+  return slices;
+}
+
+/** The first subject is the yardstick. */
+export function figuresOf(subjects: readonly Subject[], slices: Slices): readonly Figures[] {
   const yardstick = subjects[0]?.name ?? '';
   return subjects.map(({ name, base = yardstick, store }) => {
     const own = slices.get(name) ?? [];
