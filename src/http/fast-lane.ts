@@ -17,8 +17,10 @@ import type { RequestMeter } from './request-meter.ts';
 export interface FastLane {
   /** Takes a new connection. */
   take(socket: Socket): void;
-  /** Ends the connections that wait for a request; from now on each answer ends its connection. */
+  /** From now on each answer ends its connection. */
   drain(): void;
+  /** Ends the connections that wait for a request. */
+  endIdle(): void;
   /** Cuts every connection. */
   cut(): void;
 }
@@ -222,6 +224,9 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
 
     drain() {
       isDraining = true;
+    },
+
+    endIdle() {
       for (const { socket, state } of lanes.values()) if (state === 'waiting') socket.destroy();
     },
 

@@ -33,7 +33,11 @@ export interface HttpServer {
   /** Changes the certificate for new connections. */
   setCertificate(certificate: SecureContextOptions): void;
   listen(address: ListenAddress): Promise<void>;
-  /** Stops accepting, answers what is under way with `Connection: close`, and cuts what is left after `deadline` ms. */
+  /**
+   * Answers with `Connection: close` from now on. Where there are connections it goes on accepting for a moment, so that
+   * proxies leave without losing what they are about to send; then it refuses new ones, ends idle ones, answers what is under
+   * way, and cuts what is left `deadline` ms after the call.
+   */
   close(deadline: number): Promise<void>;
 }
 
@@ -68,6 +72,8 @@ export interface HttpOptions {
 const MIN_HEADER_SIZE = 32 * 1024;
 /** Milliseconds. A proxy must be the first to close an idle connection, or it loses a request now and then. */
 const MIN_IDLE = 120_000;
+/** Milliseconds for which a server that closes still takes requests. */
+const FAREWELL = 500;
 const AUTHORIZATION = /^\/api\/(?:authz\/|verify(?:[/?]|$))/;
 
 export async function createHttpServer(
@@ -220,16 +226,26 @@ export async function createHttpServer(
     close: (deadline) =>
       new Promise((resolve) => {
         draining = true;
+        lane.drain();
+        let refusing: NodeJS.Timeout | undefined;
+        const refuseMore = (): void => {
+          server.close(() => {
+            clearTimeout(cut);
+            resolve();
+          });
+          server.closeIdleConnections();
+          lane.endIdle();
+        };
         const cut = setTimeout(() => {
+          clearTimeout(refusing);
+          if (server.listening) refuseMore();
           server.closeAllConnections();
           lane.cut();
         }, deadline);
-        server.close(() => {
-          clearTimeout(cut);
-          resolve();
+        server.getConnections((_error, count) => {
+          if (count === 0) refuseMore();
+          else refusing = setTimeout(refuseMore, Math.min(FAREWELL, deadline));
         });
-        server.closeIdleConnections();
-        lane.drain();
       }),
   };
 }

@@ -944,6 +944,25 @@ describe('a change of what is served, and the end', () => {
     await closing;
   });
 
+  test('what proxies are about to send is answered, on kept and on new connections', async () => {
+    authorize = () => answer(200);
+    const kept = await Promise.all(['GET /api/state', 'GET /api/verify'].map(() => openWire(port)));
+    for (const wire of kept) {
+      wire.send('GET /api/verify HTTP/1.1\r\nHost: a\r\n\r\n');
+      await wire.until(/HTTP\/1\.1 200/);
+    }
+    const closing = server.close(5000);
+    const [plain, other] = kept;
+    plain?.send('GET /api/verify HTTP/1.1\r\nHost: a\r\n\r\n');
+    other?.send('GET /api/state HTTP/1.1\r\nHost: a\r\n\r\n');
+    const late = await openWire(port);
+    late.send('GET /api/verify HTTP/1.1\r\nHost: a\r\n\r\n');
+    for (const wire of [plain, other, late])
+      expect(await wire?.closed()).toMatch(/HTTP\/1\.1 200 [^]*Connection: close[^]*$/i);
+    await closing;
+    await expect(openWire(port)).rejects.toThrow();
+  });
+
   test('what does not end is cut at the deadline', async () => {
     authorize = () => new Promise(() => {});
     const busy = await openWire(port);
