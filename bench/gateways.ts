@@ -16,13 +16,13 @@ import { SESSIONS } from './requests.ts';
 const PASSWORD = 'a password for measuring';
 const USERS = 100;
 
-/** A copy of the checkout's command with a bundle of its own, so that nothing that changes meanwhile is measured. */
-export function buildGateway(folder: string): string {
+/** A copy of a tree's command with a bundle of its own, so that nothing that changes meanwhile is measured. */
+export function buildGateway(folder: string, tree = root): string {
   const copy = join(folder, 'built');
-  mkdirSync(copy);
+  mkdirSync(copy, { recursive: true });
   for (const name of ['src', 'web', 'node_modules', 'package.json'])
-    symlinkSync(join(root, name), join(copy, name));
-  for (const name of ['bin', 'scripts']) cpSync(join(root, name), join(copy, name), { recursive: true });
+    symlinkSync(join(tree, name), join(copy, name));
+  for (const name of ['bin', 'scripts']) cpSync(join(tree, name), join(copy, name), { recursive: true });
   execFileSync(process.execPath, [join(copy, 'scripts/build.js')], { stdio: 'inherit' });
   return join(copy, 'bin/sallyport');
 }

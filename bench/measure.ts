@@ -160,37 +160,19 @@ async function watched(
   return { answer, windows };
 }
 
-/** What was measured so far, by the names of the subjects. */
-export type Slices = ReadonlyMap<string, readonly Slice[]>;
-
-interface MeasureOptions {
-  readonly rounds: number;
-  /** Answers numbers from 0 to 1. */
-  readonly random: () => number;
-  readonly say: (text: string) => void;
-}
-
-/** `before` and so many slices more of each of the subjects. */
-export async function measure(
+/** The first subject is the yardstick. `random` answers numbers from 0 to 1. */
+export async function compare(
   subjects: readonly Subject[],
-  { rounds, random, say }: MeasureOptions,
-  before: Slices = new Map(),
-): Promise<Slices> {
-  const slices = new Map(Array.from(before, ([name, some]) => [name, [...some]]));
+  options: { readonly rounds: number; readonly random: () => number; readonly say: (text: string) => void },
+): Promise<readonly Figures[]> {
+  const slices = new Map<string, Slice[]>(subjects.map(({ name }) => [name, []]));
   for (const subject of subjects) await askFor(2, subject);
-  for (let round = 1; round <= rounds; round++) {
-    say(`round ${round} of ${rounds}`);
-    for (const subject of shuffled(subjects, random)) {
-      const own = slices.get(subject.name) ?? [];
-      slices.set(subject.name, own);
-      own.push(await slice(subject));
+  for (let round = 1; round <= options.rounds; round++) {
+    options.say(`round ${round} of ${options.rounds}`);
+    for (const subject of shuffled(subjects, options.random)) {
+      slices.get(subject.name)?.push(await slice(subject));
     }
   }
-  return slices;
-}
-
-/** The first subject is the yardstick. */
-export function figuresOf(subjects: readonly Subject[], slices: Slices): readonly Figures[] {
   const yardstick = subjects[0]?.name ?? '';
   return subjects.map(({ name, base = yardstick, store }) => {
     const own = slices.get(name) ?? [];
@@ -233,6 +215,27 @@ export function figuresOf(subjects: readonly Subject[], slices: Slices): readonl
       ),
     };
   });
+}
+
+/**
+ * The CPU time of a request to `subject` divided by that of one to `base`, while both are asked at the same time on one core:
+ * what else the machine does makes both dearer alike. Median over the rounds.
+ */
+export async function costBeside(subject: Subject, base: Subject, rounds: number): Promise<number> {
+  const both = [subject, base].map((one) => ({ ...one, pids: treeOf(one.pid) }));
+  const ratios: number[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    const before = both.map(({ pids }) => cpuOf(pids));
+    const answers = await Promise.all(both.map((one) => askFor(1, one)));
+    const [cost = Number.NaN, baseCost = Number.NaN] = answers.map(({ requests, refused, failed }, index) => {
+      const { name, pids } = both[index] as (typeof both)[number];
+      if (refused + failed > 0) throw new Error(`${name}: ${refused} refused, ${failed} failed`);
+      return (cpuOf(pids) - (before[index] ?? 0)) / requests;
+    });
+    // The first is for getting warm.
+    if (round > 0) ratios.push(cost / baseCost);
+  }
+  return percentile(ratios, 0.5);
 }
 
 function quietest(slices: readonly Slice[]): number {

@@ -44,7 +44,6 @@ interface Question {
   readonly target: TargetRequest;
   readonly cookieDomain: CookieDomain;
   readonly portal: PortalHandOff | null;
-  readonly wantsHtml: boolean;
   readonly authn: AuthnRequest;
 }
 
@@ -77,14 +76,13 @@ export function createAuthorize(deps: AuthorizeDeps): Authorize {
       target: { url, method, ip },
       cookieDomain,
       portal: portalUrl === null ? null : { portalUrl, target: url.href, method },
-      wantsHtml: wantsHtml(head),
       authn: { head, cookieDomain, ip, parameter: (name) => ownParameter(query, visitorQuery, name) },
     };
   };
 
   const conclude = (endpoint: Endpoint, question: Question, authentication: Authentication): Outcome => {
     const { identity, failed, challenge } = authentication;
-    const { target, portal, wantsHtml } = question;
+    const { target, portal, authn } = question;
     const subject = identity?.user ?? anonymous;
     const proven = identity ? { factors: identity.factors, now: clock.now() } : nothingProven;
     const decision: Decision = decide(policy, target, subject, identity?.level ?? 0, proven);
@@ -96,7 +94,7 @@ export function createAuthorize(deps: AuthorizeDeps): Authorize {
     if (decision.outcome === 'deny' && !(failed && challenge)) return { kind: 'deny' };
     // To sign in is not possible while the store is down.
     if (identity?.isDegraded) return { kind: 'unavailable' };
-    if (!challenge) return { kind: 'login', portal, wantsHtml, method: target.method };
+    if (!challenge) return { kind: 'login', portal, wantsHtml: wantsHtml(authn.head), method: target.method };
     const helps = endpoint.dialect === 'auth-request' && endpoint.usesSessions;
     return { kind: 'credentials', challenge, portal: helps ? portal : null };
   };
