@@ -57,12 +57,15 @@ async function run(
   io: CliIo,
 ): Promise<void> {
   const { workers } = config.server;
+  let settled = SETTLED;
   if (workers > 1) {
-    const { isFirst, supervise } = await import('./supervise.ts');
-    if (isFirst) {
+    const { isPrimary, supervise, workerNumber } = await import('./supervise.ts');
+    if (isPrimary) {
       logger.info({ workers }, 'starting workers');
       return superviseAll(config, { logger, io, supervise });
     }
+    // One after the other.
+    settled *= workerNumber;
   }
   // Asked for before there is anything to reload: what is read now is new enough.
   const ignore = (): void => {};
@@ -73,7 +76,7 @@ async function run(
   }
   const gateway = await createGateway(config, { logger, webDirectory: webDirectory() });
   await gateway.listen();
-  setTimeout(giveBack, SETTLED).unref();
+  setTimeout(giveBack, settled).unref();
   process.send?.('listening');
   process.on('message', (message) => void tellPrimary(message, gateway));
   const { address } = config.server;

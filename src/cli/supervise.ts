@@ -20,8 +20,10 @@ interface Supervised {
   readonly workers: ReadonlySet<Worker>;
 }
 
-/** Whether this process was started by nobody of several. */
-export const { isPrimary: isFirst } = cluster;
+/** Of several processes the first, which starts the others. */
+export const { isPrimary } = cluster;
+/** From 1; the first process has none. */
+export const workerNumber = cluster.worker?.id ?? 0;
 
 export type Supervise = typeof supervise;
 

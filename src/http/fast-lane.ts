@@ -21,8 +21,6 @@ export interface FastLane {
   drain(): void;
   /** Ends the connections that wait for a request. */
   endIdle(): void;
-  /** Cuts every connection. */
-  cut(): void;
 }
 
 /** Plain values. The same object may be answered again and again; its bytes are made once. */
@@ -228,10 +226,6 @@ export function createFastLane(deps: FastLaneDeps): FastLane {
 
     endIdle() {
       for (const { socket, state } of lanes.values()) if (state === 'waiting') socket.destroy();
-    },
-
-    cut() {
-      for (const { socket } of lanes.values()) socket.destroy();
     },
   };
 }

@@ -69,7 +69,7 @@ const CANDIDATES: readonly (readonly (readonly { index: number; bytes: Uint8Arra
 
 /** Whether a header with a name of this length and first letter may be one that is kept. Most are told apart by it. */
 export function mayBeKept(length: number, firstLetter: number): boolean {
-  return length < 32 && (CANDIDATES[length]?.[firstLetter & 31]?.length ?? 0) > 0;
+  return (CANDIDATES[length]?.[firstLetter & 31]?.length ?? 0) > 0;
 }
 
 /** A head that is filled line by line. */
@@ -105,7 +105,7 @@ export class Head implements RequestHead {
     const candidates = CANDIDATES[length]?.[(bytes[start] as number) & 31] ?? [];
     for (const candidate of candidates) {
       let at = 0;
-      // The bit makes letters small; of the characters of names no two others become the same.
+      // The bit makes letters small, and makes neither a letter nor a hyphen of any other character of names.
       while (at < length && ((bytes[start + at] as number) | 0x20) === candidate.bytes[at]) at++;
       if (at === length) return this.#put(candidate.index, value);
     }

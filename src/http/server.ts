@@ -34,8 +34,8 @@ export interface HttpServer {
   setCertificate(certificate: SecureContextOptions): void;
   listen(address: ListenAddress): Promise<void>;
   /**
-   * Answers with `Connection: close` from now on. Where there are connections it goes on accepting for a moment, so that
-   * proxies leave without losing what they are about to send; then it refuses new ones, ends idle ones, answers what is under
+   * Answers with `Connection: close` from now on. Where somebody is or was here a moment ago it goes on accepting for another,
+   * so that proxies leave without losing what they are about to send; then it refuses new ones, ends idle ones, answers what is under
    * way, and cuts what is left `deadline` ms after the call.
    */
   close(deadline: number): Promise<void>;
@@ -74,6 +74,10 @@ const MIN_HEADER_SIZE = 32 * 1024;
 const MIN_IDLE = 120_000;
 /** Milliseconds for which a server that closes still takes requests. */
 const FAREWELL = 500;
+/** Milliseconds after which nobody is expected to come again in the next moment. */
+const RECENTLY = 5000;
+/** Milliseconds for agreeing on TLS. */
+const HANDSHAKE = 10_000;
 const AUTHORIZATION = /^\/api\/(?:authz\/|verify(?:[/?]|$))/;
 
 export async function createHttpServer(
@@ -174,6 +178,7 @@ export async function createHttpServer(
         {
           ...tls,
           minVersion: 'TLSv1.2',
+          handshakeTimeout: HANDSHAKE,
           requestCert: options.requireClientCertificate,
           rejectUnauthorized: options.requireClientCertificate,
           ...limits,
@@ -198,11 +203,20 @@ export async function createHttpServer(
     idleTimeout: limits.keepAliveTimeout,
   });
 
+  let hasAddresses = true;
+  server.on('listening', () => (hasAddresses = typeof server.address() === 'object'));
   server.prependListener(event, (socket: Socket) => {
     // Gone already: without an address it would pass for a peer at a Unix socket, and those are trusted.
-    const address = server.address();
-    if (socket.remoteAddress === undefined && address !== null && typeof address === 'object')
-      socket.destroy();
+    if (socket.remoteAddress === undefined && hasAddresses) socket.destroy();
+  });
+
+  /** All that were accepted, those whose TLS is not agreed on yet too, which `node:http` does not know. */
+  const accepted = new Set<Socket>();
+  let acceptedAt = Number.NEGATIVE_INFINITY;
+  server.on('connection', (socket: Socket) => {
+    acceptedAt = deps.clock.now();
+    accepted.add(socket);
+    socket.once('close', () => accepted.delete(socket));
   });
 
   server.on('clientError', refuse);
@@ -227,7 +241,6 @@ export async function createHttpServer(
       new Promise((resolve) => {
         draining = true;
         lane.drain();
-        let refusing: NodeJS.Timeout | undefined;
         const refuseMore = (): void => {
           server.close(() => {
             clearTimeout(cut);
@@ -237,15 +250,10 @@ export async function createHttpServer(
           lane.endIdle();
         };
         const cut = setTimeout(() => {
-          clearTimeout(refusing);
-          if (server.listening) refuseMore();
-          server.closeAllConnections();
-          lane.cut();
+          for (const socket of accepted) socket.destroy();
         }, deadline);
-        server.getConnections((_error, count) => {
-          if (count === 0) refuseMore();
-          else refusing = setTimeout(refuseMore, Math.min(FAREWELL, deadline));
-        });
+        const isVisited = accepted.size > 0 || deps.clock.now() - acceptedAt < RECENTLY;
+        setTimeout(refuseMore, isVisited ? Math.min(FAREWELL, deadline) : 0);
       }),
   };
 }

@@ -4,6 +4,7 @@
  * reading, and whoever decides takes the strictest.
  */
 import { BoundedMap } from './bounded-map.ts';
+import { detachedText } from './detached-text.ts';
 import { canonicalAddress } from './ip-network.ts';
 import { decodePercent } from './percent-decoding.ts';
 
@@ -54,20 +55,15 @@ function parsePort(text: string): string | null {
 const endsInNumber = /(?:^|\.)(?:\d+|0x[\da-f]*)$/;
 const hostName = /^[a-z\d_-]{1,63}(?:\.[a-z\d_-]{1,63})*$/;
 
-/** Authorities that were read already, as most requests are for a few hosts; only ordinary ones are kept. */
+/** Authorities that were read already and are valid, as most requests are for a few hosts. */
 const known = new BoundedMap<string, Authority>(1000);
 
 function parseAuthority(text: string): Authority | InvalidUrl {
   const before = known.get(text);
   if (before) return before;
   const place = readAuthority(text);
-  // As texts of their own: this one may be a part of a whole request, which would be kept with it.
-  if (!('invalid' in place)) known.set(textOfItsOwn(text), { ...place, host: textOfItsOwn(place.host) });
+  if (!('invalid' in place)) known.set(detachedText(text), { ...place, host: detachedText(place.host) });
   return place;
-}
-
-function textOfItsOwn(text: string): string {
-  return Buffer.from(text).toString();
 }
 
 function readAuthority(text: string): Authority | InvalidUrl {

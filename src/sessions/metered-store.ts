@@ -7,6 +7,7 @@ export type StoreMeter = (operation: StoreOperation, seconds: number, success: b
 
 export type StoreOperation =
   | 'find'
+  | 'compare'
   | 'activity'
   | 'insert'
   | 'replace'
@@ -36,7 +37,7 @@ export function meterStore(store: SessionStore, meter: StoreMeter, stopwatch: St
   };
   return {
     findMany: (keys) => run('find', () => store.findMany(keys)),
-    ...(stillHolds && { stillHolds: (known) => run('find', () => stillHolds(known)) }),
+    ...(stillHolds && { stillHolds: (known) => run('compare', () => stillHolds(known)) }),
     activityOf: (key) => run('activity', () => store.activityOf(key)),
     insert: (session) => run('insert', () => store.insert(session)),
     replace: (key, version, next) => run('replace', () => store.replace(key, version, next)),

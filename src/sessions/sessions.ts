@@ -1,5 +1,6 @@
 import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
+import { detachedText } from '../lib/detached-text.ts';
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import type { Random } from '../lib/random.ts';
 import type { Timers } from '../lib/timers.ts';
@@ -136,6 +137,8 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
   const verified = new BoundedMap<string, { readonly session: Session<P>; readonly at: number }>(
     OPENED_LIMIT,
   );
+  /** How often something was ended through this process. */
+  let endings = 0;
 
   /** The record inside the seal, opened anew only when the sealed bytes changed; null when it cannot be read. */
   const unseal = ({ key, sealed, lastActivity }: StoredSession, known?: Opened<P>): Opened<P> | null => {
@@ -187,6 +190,8 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
     if (session?.cookieDomain !== cookieDomain) return null;
     const now = clock.now();
     if (isLiving(session, now)) return session;
+    const noted = { ...session, lastActivity: activity.get(session.key) ?? 0 };
+    if (isLiving(noted, now)) return noted;
     if (!isLiving({ ...session, lastActivity: now }, now)) return null;
     const wake = (latest: number | null): Session<P> | null => {
       const awake = { ...session, lastActivity: Math.max(session.lastActivity, latest ?? 0) };
@@ -209,10 +214,13 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
     return find(key, (found) => use(open(found, known)));
   };
 
-  /** Remembered for the degraded mode, if that is wanted. */
-  const remember = (key: string, session: Session<P> | null): void => {
+  /**
+   * Remembered for the degraded mode, if that is wanted, and if this process has ended nothing since the store was asked, as
+   * it may have been this session.
+   */
+  const remember = (key: string, session: Session<P> | null, asked: number): void => {
     if (!deps.remembersVerified) return;
-    if (session) verified.set(key, { session, at: clock.now() });
+    if (session && asked === endings) verified.set(key, { session, at: clock.now() });
     else verified.delete(key);
   };
 
@@ -235,6 +243,7 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
   };
 
   const forget = (key: string): void => {
+    endings++;
     opened.delete(key);
     activity.delete(key);
     verified.delete(key);
@@ -245,17 +254,17 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
       const known = byToken.get(token);
       if (known === undefined && !isToken(token)) return null;
       const key = known?.key ?? storeKeyOf(token);
-      const conclude = (session: Session<P> | null): Session<P> | null => {
-        remember(key, session);
-        return session;
-      };
-      const settle = (current: Opened<P> | null): MaybePromise<Session<P> | null> => {
-        // As a text of its own: this one may be a part of a whole request, which would be kept with it.
-        if (current && current !== known) byToken.set(Buffer.from(token).toString('latin1'), current);
+      const asked = endings;
+      return look(key, known, (current) => {
+        const conclude = (session: Session<P> | null): Session<P> | null => {
+          if (session === null) byToken.delete(token);
+          else if (current !== null && current !== known) byToken.set(detachedText(token), current);
+          remember(key, session, asked);
+          return session;
+        };
         const judged = judge(current, cookieDomain);
         return judged instanceof Promise ? judged.then(conclude) : conclude(judged);
-      };
-      return look(key, known, settle);
+      });
     },
 
     lastVerified(token, cookieDomain, maximumAge) {
@@ -266,6 +275,7 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
     },
 
     forgetVerified(token) {
+      endings++;
       if (isToken(token)) verified.delete(storeKeyOf(token));
     },
 
@@ -309,6 +319,8 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
       // First, so that it is not remembered here even if the store does not answer.
       forget(session.key);
       const publicId = await store.delete(session.key);
+      // And of those who asked meanwhile.
+      forget(session.key);
       if (publicId === null) return false;
       deps.onEnd({ publicId, userId: session.userId, reason });
       return true;
@@ -325,6 +337,7 @@ export function openSessions<P>(deps: SessionDeps): Sessions<P> {
 
     async endAllOf(userId, reason, except) {
       const ended = await store.deleteByUser(userId, except);
+      endings++;
       for (const publicId of ended) deps.onEnd({ publicId, userId, reason });
       for (const [key, { session }] of verified.entries()) {
         if (session.userId === userId && session.publicId !== except) verified.delete(key);

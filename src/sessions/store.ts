@@ -15,8 +15,8 @@ export interface SessionStore {
   findMany(keys: readonly string[]): MaybePromise<readonly (StoredSession | null)[]>;
 
   /**
-   * Whether each of these records is still there as it was: under its key, with its sealed bytes. False: it is gone or
-   * another. Only where that costs less than `findMany`.
+   * Whether each of these records is still there: under its key, with the tag that its sealed bytes end with. False: it is
+   * gone or another. The index columns are not looked at. Only where that costs less than `findMany`.
    */
   readonly stillHolds?: (known: readonly KnownRecord[]) => MaybePromise<readonly boolean[]>;
 

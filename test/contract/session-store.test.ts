@@ -86,7 +86,7 @@ describe.each(Object.keys(sessionStoreHarnesses) as (keyof typeof sessionStoreHa
       expect(await store.findMany([missing])).toEqual([null]);
     });
 
-    test('stillHolds is true for exactly what is there, byte for byte, under its key', async () => {
+    test('stillHolds is true for exactly what is there unchanged under its key', async () => {
       const [same, changed, rotated, ended] = [record(), record(), record(), record()];
       const store = await holding(same, changed, rotated, ended);
       if (!store.stillHolds) return;

@@ -295,7 +295,7 @@ function openStore(postgres: Postgres, place: Place): SessionStore {
       const keys = Buffer.alloc(known.length * digestBytes);
       const tags = Buffer.alloc(known.length * tagBytes);
       known.forEach(({ key, sealed }, index) => {
-        // Of any other key nothing is found, which answers that it must be read.
+        // Keys are digests here, or texts of which nothing is found with this tag: then the record must be read.
         keys.write(key, index * digestBytes, digestBytes, 'base64url');
         sealed.copy(tags, index * tagBytes, Math.max(0, sealed.length - tagBytes));
       });
@@ -369,9 +369,9 @@ function statements(table: string): Statements {
     find: `select ${selected}, s.standby from (select pg_is_in_recovery() as standby) s
 left join ${table} p on p.realm = $1 and p.key = any($2::bytea[])`,
     // A letter for each key. One value each for all keys and all tags costs a tenth of what two arrays do.
-    compare: `select string_agg(coalesce((select substr(p.sealed, length(p.sealed) - ${tagBytes - 1}) = substr($3::bytea, ${tagBytes} * i + 1, ${tagBytes})
-  from ${table} p where p.realm = $1 and p.key = substr($2::bytea, ${digestBytes} * i + 1, ${digestBytes})), false)::text::char, '' order by i),
-pg_is_in_recovery() from generate_series(0, $4::integer - 1) i`,
+    compare: `select string_agg(coalesce((select substr(p.sealed, length(p.sealed) - ${tagBytes - 1}) = substr($3::bytea, ${tagBytes} * q.i + 1, ${tagBytes})
+  from ${table} p where p.realm = $1 and p.key = substr($2::bytea, ${digestBytes} * q.i + 1, ${digestBytes})), false)::text::char, '' order by q.i),
+pg_is_in_recovery() from generate_series(0, $4::integer - 1) as q (i)`,
     insert: `insert into ${table} (realm, key, version, public_id, user_id, sid, created_at, expires_at, last_activity, sealed)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (realm, key) do nothing`,
     replace: `update ${table} set key = $2, version = $3, public_id = $4, user_id = $5, sid = $6, created_at = $7, expires_at = $8,

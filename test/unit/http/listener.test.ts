@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect as connectPlain, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 
@@ -119,6 +119,19 @@ describe('TLS', () => {
     await expect(
       connectTo(authority.certificate, { minVersion: 'TLSv1', maxVersion: 'TLSv1.1' }),
     ).rejects.toThrow();
+  });
+
+  test('a client that never speaks TLS does not hold up the end beyond the deadline', async () => {
+    const { certificate: cert, privateKey: key } = await issue(await createAuthority({}, deps), 'a.example');
+    const { listen, close, server: listener } = await open({ tls: { cert, key } });
+    await listen({ host: '127.0.0.1', port: 0 });
+    const { port } = listener.address() as AddressInfo;
+    const silent = connectPlain(port, '127.0.0.1');
+    const gone = once(silent, 'close');
+    await once(silent, 'connect');
+    await close(50);
+    await gone;
+    expect(listener.listening).toBe(false);
   });
 
   test('a new certificate is for new connections; open ones go on', async () => {

@@ -30,6 +30,7 @@ function setUp(
     readonly asynchronous?: boolean;
     /** As a store in another process, which compares what is known. */
     readonly isRemote?: boolean;
+    readonly remembersVerified?: boolean;
     readonly secrets?: readonly [string, ...string[]];
   } = {},
 ) {
@@ -44,6 +45,7 @@ function setUp(
   const broken: string[] = [];
   const lifetimes = new Map<string, Lifetimes>([[DOMAIN, usual]]);
   let failing: Error | null = null;
+  let held: Promise<void> | null = null;
   let alter: (session: StoredSession) => StoredSession = (session) => session;
   const writing = (name: string): void => {
     if (failing) throw failing;
@@ -56,10 +58,12 @@ function setUp(
       async stillHolds(known) {
         if (failing) throw failing;
         reads.push('stillHolds');
-        return known.map(({ key, sealed }) => {
+        const answer = known.map(({ key, sealed }) => {
           const [now] = memory.findMany([key]) as readonly (StoredSession | null)[];
           return now?.sealed.equals(sealed) ?? false;
         });
+        await held;
+        return answer;
       },
     }),
     findMany(keys) {
@@ -102,6 +106,7 @@ function setUp(
       timers: fakeTimers(),
       store,
       isRemote: options.isRemote ?? false,
+      remembersVerified: options.remembersVerified ?? false,
       sealer: counting,
       clock,
       random,
@@ -135,6 +140,12 @@ function setUp(
     open,
     fail: (error: Error | null) => {
       failing = error;
+    },
+    /** Answers are on their way until the function that this answers is called. */
+    holdAnswers: () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      held = promise;
+      return resolve;
     },
     alter: (change: typeof alter) => {
       alter = change;
@@ -586,6 +597,45 @@ describe('a store that compares what is known', () => {
     expect(await sessions.find(token, DOMAIN)).toMatchObject({ lastActivity: clock.now() - 4 * MINUTE });
     clock.advance(2 * MINUTE);
     expect(await sessions.find(token, DOMAIN)).toBeNull();
+  });
+
+  test('what ends while the store is being asked is not remembered for when it is down', async () => {
+    const ends: ((
+      it: ReturnType<typeof setUp>,
+      begun: { token: string; session: Session<Payload> },
+    ) => unknown)[] = [
+      ({ sessions }, { session }) => sessions.end(session, 'logout'),
+      ({ sessions }, { session }) => sessions.rise(session, { note: 'risen' }),
+      ({ sessions }) => sessions.endAllOf('john', 'revoked'),
+      ({ sessions }, { token }) => sessions.forgetVerified(token),
+    ];
+    for (const end of ends) {
+      const it = setUp({ isRemote: true, remembersVerified: true });
+      const begun = await it.begin();
+      await it.sessions.find(begun.token, DOMAIN);
+      expect(it.sessions.lastVerified(begun.token, DOMAIN, HOUR)).not.toBeNull();
+      const release = it.holdAnswers();
+      const found = it.sessions.find(begun.token, DOMAIN);
+      await new Promise((resolve) => void setImmediate(resolve));
+      await end(it, begun);
+      release();
+      expect(await found).not.toBeNull();
+      expect(it.sessions.lastVerified(begun.token, DOMAIN, HOUR), String(end)).toBeNull();
+    }
+  });
+
+  test('activity that is not written yet counts, whatever became of what was opened', async () => {
+    const { sessions, begin, clock } = setUp({ isRemote: true });
+    const { token } = await begin();
+    for (let i = 0; i < 4; i++) {
+      const found = await sessions.find(token, DOMAIN);
+      if (!found) throw new Error('it is gone');
+      clock.advance(4 * MINUTE);
+      sessions.noteActivity(found);
+      // Opens the record anew.
+      await sessions.listOf('john');
+    }
+    expect(await sessions.find(token, DOMAIN)).not.toBeNull();
   });
 
   test('that does not answer is an outage, not the end of a session', async () => {
