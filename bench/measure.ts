@@ -7,7 +7,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
-import { cpuOf, machineTimes, ownTimes, treeOf, writesOf } from './processes.ts';
+import { cpuOf, machineTimes, ownTimes, readBy, treeOf } from './processes.ts';
 
 const execute = promisify(execFile);
 
@@ -31,8 +31,9 @@ export interface Subject {
 
 interface Slice {
   readonly requestsPerSecond: number;
-  /** Microseconds for each request, in each window of the slice. */
+  /** Microseconds for each request, in each window of the slice and in all of it. */
   readonly windows: readonly number[];
+  readonly cpu: number;
   readonly storeCpu: number;
   readonly p50: number;
   readonly p99: number;
@@ -47,8 +48,10 @@ export interface Figures {
   readonly cpuRatio: number;
   /** Requests a second divided by the base's of the same round: the median over the rounds. */
   readonly throughputRatio: number;
-  /** Microseconds for each request: 2nd percentile of all windows. */
+  /** Microseconds for each request: 5th percentile of all windows. */
   readonly cpu: number;
+  /** As `cpuRatio`, of the medians of whole slices: as busy as the machine was. */
+  readonly wholeRatio: number;
   /** 15th percentile of the slices. */
   readonly storeCpu: number | null;
   /** 85th percentile. */
@@ -124,6 +127,7 @@ async function slice(subject: Subject): Promise<Slice> {
   return {
     requestsPerSecond: (answer.requests * 1e6) / answer.microseconds,
     windows,
+    cpu: spent / 1e3 / answer.requests,
     storeCpu: storeSpent / 1e3 / answer.requests,
     p50: answer.p50,
     p99: answer.p99,
@@ -131,31 +135,40 @@ async function slice(subject: Subject): Promise<Slice> {
   };
 }
 
-/** Milliseconds. */
-const WINDOW = 40;
+/** Milliseconds: short enough to lie between what others do, long enough for the kernel's clock, which ticks every 4. */
+const WINDOW = 100;
+/** Bytes. Whoever has read less for each request reads them in a way that is not counted. */
+const LEAST_READ = 200;
 
 /**
- * CPU time for each request in short windows. How many were answered in one is told by the calls that write: of those, each
- * request takes as many as it does in the whole slice.
+ * CPU time for each request in short windows. How many requests a window had is told by the bytes that were read: of those,
+ * each request takes as many as it does in the whole slice. (A store answers by few bytes, and by as many for each request.)
  */
 async function watched(
   pids: readonly number[],
   ask: () => Promise<WrkAnswer>,
 ): Promise<{ readonly answer: WrkAnswer; readonly windows: readonly number[] }> {
-  const look = (): { cpu: number; writes: number } => ({ cpu: cpuOf(pids), writes: writesOf(pids) });
+  const look = (): { cpu: number; read: number } => {
+    const before = readBy(pids);
+    const cpu = cpuOf(pids);
+    return { cpu, read: (before + readBy(pids)) / 2 };
+  };
   const looks = [look()];
   const timer = setInterval(() => void looks.push(look()), WINDOW);
   const answer = await ask().finally(() => clearInterval(timer));
   looks.push(look());
-  const writes = (looks.at(-1)?.writes ?? 0) - (looks[0]?.writes ?? 0);
-  const inOne = writes / looks.length;
-  const windows = looks.slice(1).flatMap((now, index) => {
-    const before = looks[index] ?? now;
-    const written = now.writes - before.writes;
+  const costs = (from: number, to: number): { cpu: number; read: number } => {
+    const [first, last] = [looks.at(from), looks.at(to)];
+    if (!first || !last) throw new Error('nothing was looked at');
+    return { cpu: last.cpu - first.cpu, read: last.read - first.read };
+  };
+  const whole = costs(0, -1);
+  const bytes = whole.read / answer.requests;
+  if (bytes < LEAST_READ) return { answer, windows: [whole.cpu / answer.requests / 1e3] };
+  const windows = looks.slice(1).flatMap((_, index) => {
+    const { cpu, read } = costs(index, index + 1);
     // The first and the last are no whole ones.
-    return written < inOne / 2
-      ? []
-      : [(((now.cpu - before.cpu) / written) * (writes / answer.requests)) / 1e3];
+    return read < whole.read / looks.length / 2 ? [] : [((cpu / read) * bytes) / 1e3];
   });
   return { answer, windows };
 }
@@ -186,6 +199,7 @@ export async function compare(
       base,
       cpu,
       cpuRatio: quietest(other) / cpu,
+      wholeRatio: typical(other) / typical(own),
       throughputRatio: percentile(
         own.map((one, round) => one.requestsPerSecond / (other[round]?.requestsPerSecond ?? Number.NaN)),
         0.5,
@@ -241,7 +255,14 @@ export async function costBeside(subject: Subject, base: Subject, rounds: number
 function quietest(slices: readonly Slice[]): number {
   return percentile(
     slices.flatMap(({ windows }) => windows),
-    0.02,
+    0.05,
+  );
+}
+
+function typical(slices: readonly Slice[]): number {
+  return percentile(
+    slices.map(({ cpu }) => cpu),
+    0.5,
   );
 }
 

@@ -50,11 +50,11 @@ export function cpuOf(pids: readonly number[]): number {
   return sum;
 }
 
-/** How often these processes have asked the kernel to write something. */
-export function writesOf(pids: readonly number[]): number {
+/** Bytes that these processes have read, from sockets too unless by `recv`. */
+export function readBy(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => {
-    const [, calls] = /^syscw: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8')) ?? [];
-    return sum + Number(calls);
+    const [, bytes] = /^rchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8')) ?? [];
+    return sum + Number(bytes);
   }, 0);
 }
 

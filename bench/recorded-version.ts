@@ -11,13 +11,15 @@ export interface RecordedVersion {
   readonly path: string;
 }
 
-/** Throws where there is no repository, or where that version can no longer be installed. */
+/** Throws where there is no repository with its history, or where that version can no longer be installed. */
 export function checkOutRecordedVersion(folder: string): RecordedVersion {
   const git = (...args: readonly string[]): Buffer =>
     execFileSync('git', ['-C', root, ...args], {
       maxBuffer: 2 ** 28,
       stdio: ['ignore', 'pipe', 'ignore'],
     });
+  if (git('rev-parse', '--is-shallow-repository').toString().trim() !== 'false')
+    throw new Error('the clone is shallow');
   const commit = git('log', '-1', '--format=%H', '--', 'bench/results.json').toString().trim();
   const path = join(folder, 'recorded');
   mkdirSync(path);
