@@ -25,6 +25,8 @@ export interface Subject {
   readonly connections?: number;
   /** The subject that it is compared with; default: the first of the run. */
   readonly base?: string;
+  /** Whether it is asked beside its base (`costBeside`), as the same program with other settings. */
+  readonly isAlike?: boolean;
   /** Statuses of 400 and above are what is asked for. */
   readonly refuses?: boolean;
 }
@@ -187,6 +189,13 @@ export async function compare(
     }
   }
   const yardstick = subjects[0]?.name ?? '';
+  const beside = new Map<string, number>();
+  for (const subject of subjects) {
+    const base = subject.isAlike ? subjects.find(({ name }) => name === subject.base) : undefined;
+    if (!base) continue;
+    options.say(`${subject.name} beside ${base.name}`);
+    beside.set(subject.name, await costBeside(subject, base, options.rounds));
+  }
   return subjects.map(({ name, base = yardstick, store }) => {
     const own = slices.get(name) ?? [];
     const other = slices.get(base) ?? [];
@@ -198,7 +207,7 @@ export async function compare(
       name,
       base,
       cpu,
-      cpuRatio: quietest(other) / cpu,
+      cpuRatio: 1 / (beside.get(name) ?? cpu / quietest(other)),
       wholeRatio: typical(other) / typical(own),
       throughputRatio: percentile(
         own.map((one, round) => one.requestsPerSecond / (other[round]?.requestsPerSecond ?? Number.NaN)),

@@ -124,7 +124,7 @@ export async function openStage(
     await stored({ name: 'postgres', rules: fiftyRules, session }, {}, { store });
   } else missing.push('PostgreSQL');
 
-  const afterMemory = { base: 'memory' };
+  const afterMemory = { base: 'memory', isAlike: true };
   await stored({ name: '1,000 rules on 50 hosts', rules: manyRules }, {}, afterMemory);
   if (short) return stage();
   await stored({ name: '1,000 rules on 1,000 hosts', rules: manyHosts }, { host: ownHostOf }, afterMemory);
