@@ -56,7 +56,7 @@ const endsInNumber = /(?:^|\.)(?:\d+|0x[\da-f]*)$/;
 const hostName = /^[a-z\d_-]{1,63}(?:\.[a-z\d_-]{1,63})*$/;
 
 /** Authorities that were read already and are valid, as most requests are for a few hosts. */
-const known = new BoundedMap<string, Authority>(1000);
+const known = new BoundedMap<string, Authority>(5000);
 
 function parseAuthority(text: string): Authority | InvalidUrl {
   const before = known.get(text);
