@@ -34,7 +34,7 @@ async function stage(): Promise<Stage> {
     master,
     ports: replicas.map(({ port }) => port),
     elected: async () => {
-      await eventually('another master is elected', 20_000, async () => {
+      await eventually('another master is elected', 40_000, async () => {
         const named = await Promise.all(
           cluster.sentinels.map((sentinel) =>
             sentinel.ask('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'sessions').catch(() => null),
