@@ -34,6 +34,8 @@ export interface Site {
   cookieOf(user: UserName): string;
   /** How many requests have reached an application. */
   arrivals(): number;
+  /** What they asked for. */
+  targets(): readonly string[];
   close(): Promise<void>;
 }
 
@@ -121,6 +123,7 @@ export async function openSite(
         return answer;
       },
       arrivals: () => applications.reduce((sum, application) => sum + application.arrivals, 0),
+      targets: () => applications.flatMap(({ targets }) => targets),
       close,
     };
   } catch (error) {

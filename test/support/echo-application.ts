@@ -20,6 +20,8 @@ export interface EchoApplication {
   readonly port: number;
   /** How many requests and WebSocket handshakes have arrived. */
   readonly arrivals: number;
+  /** Their targets, in order. */
+  readonly targets: readonly string[];
   close(): Promise<void>;
 }
 
@@ -29,7 +31,7 @@ export interface EchoApplication {
  * messages back.
  */
 export async function startEchoApplication(name: string): Promise<EchoApplication> {
-  let arrivals = 0;
+  const targets: string[] = [];
   const see = (request: IncomingMessage, body: Buffer): string => {
     const headers: HeaderLine[] = [];
     for (let i = 0; i < request.rawHeaders.length; i += 2) {
@@ -50,7 +52,7 @@ export async function startEchoApplication(name: string): Promise<EchoApplicatio
   };
 
   const server = createServer({ maxHeaderSize: 65_536 }, (request, response) => {
-    arrivals++;
+    targets.push(request.url ?? '');
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
@@ -65,7 +67,7 @@ export async function startEchoApplication(name: string): Promise<EchoApplicatio
   });
   const sockets = new WebSocketServer({ noServer: true });
   server.on('upgrade', (request, socket, head) => {
-    arrivals++;
+    targets.push(request.url ?? '');
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       webSocket.send(see(request, Buffer.alloc(0)));
       webSocket.on('message', (data, isBinary) => webSocket.send(data, { binary: isBinary }));
@@ -76,8 +78,9 @@ export async function startEchoApplication(name: string): Promise<EchoApplicatio
   return {
     port: (server.address() as AddressInfo).port,
     get arrivals() {
-      return arrivals;
+      return targets.length;
     },
+    targets,
     async close() {
       for (const client of sockets.clients) client.terminate();
       server.close();
