@@ -10,6 +10,7 @@ export async function eventually<T>(
   what: string,
   deadlineMs: number,
   attempt: () => Promise<T | undefined> | T | undefined,
+  stepMs = STEP_MS,
 ): Promise<T> {
   const start = performance.now();
   let cause: unknown;
@@ -20,7 +21,7 @@ export async function eventually<T>(
     } catch (error) {
       cause = error;
     }
-    await pause(STEP_MS);
+    await pause(stepMs);
   } while (performance.now() - start < deadlineMs);
   throw new Error(`not within ${deadlineMs} ms: ${what}`, { cause });
 }
