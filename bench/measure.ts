@@ -2,7 +2,7 @@
  * Measuring on a machine that others use too: all subjects of a comparison run at the same time, and are asked in short
  * slices in an order that is shuffled each round. What counts are ratios to the yardstick within the run, each at its
  * quietest moments: what others do to a machine's caches makes the same work cost up to twice as much, for some tens of
- * milliseconds at a time, and never less.
+ * milliseconds at a time.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';

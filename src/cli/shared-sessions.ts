@@ -4,8 +4,8 @@ import type { GatewaySessions } from '../authn/gateway-session.ts';
 import type { Configuration } from '../config/schema.ts';
 import { cookieDomainsOf, openGatewaySessions, sessionStoreName } from '../gateway-sessions.ts';
 import { systemClock } from '../lib/clock.ts';
-import type { Logger } from '../lib/logger.ts';
 import { systemRandom } from '../lib/random.ts';
+import { errorsTo } from './errors-to.ts';
 import type { CliIo } from './io.ts';
 
 /** Opens the sessions that the gateways of this configuration share. */
@@ -70,20 +70,4 @@ async function answering(sessions: GatewaySessions): Promise<void> {
       }
     }
   }
-}
-
-/** What a store warns of when it opens is for the gateway's log. */
-function errorsTo(io: CliIo): Logger {
-  const say = (_fields: object, message: string): void => io.err(`${message}\n`);
-  const silent = (): void => {};
-  const logger: Logger = {
-    trace: silent,
-    debug: silent,
-    info: silent,
-    warn: silent,
-    error: say,
-    child: () => logger,
-    isEnabled: () => false,
-  };
-  return logger;
 }

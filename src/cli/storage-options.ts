@@ -11,6 +11,7 @@ import { type StorageConfig, storageSchema } from '../storage/config.ts';
 import { openStorage, type OpenStorageDeps } from '../storage/open-storage.ts';
 import type { Storage } from '../storage/storage.ts';
 import { addConfigOptions, type ConfigOptions } from './config-options.ts';
+import { errorsTo } from './errors-to.ts';
 import type { CliIo } from './io.ts';
 
 /** The options of every command that works on the storage. Each stands for the key of the configuration of this name. */
@@ -84,18 +85,13 @@ export async function withStorage(
 }
 
 export function storageDepsOf(io: CliIo): OpenStorageDeps {
-  const silent = (): void => {};
-  const say = (_fields: object, message: string): void => io.err(`${message}\n`);
-  const logger = {
-    trace: silent,
-    debug: silent,
-    info: silent,
-    warn: silent,
-    error: say,
-    child: () => logger,
-    isEnabled: () => false,
+  return {
+    clock: systemClock,
+    random: systemRandom,
+    timers: systemTimers,
+    logger: errorsTo(io),
+    application: version,
   };
-  return { clock: systemClock, random: systemRandom, timers: systemTimers, logger, application: version };
 }
 
 type EngineKey = keyof typeof engineKeys;
